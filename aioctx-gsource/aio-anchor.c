@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <aioctx-gsource/aio-anchor-private.h>
+#include <aioctx-gsource/aio-fork-private.h>
+#include <aioctx-gsource/aio-membarrier-private.h>
+
+#include <time.h>
+
+AioAnchor *
+aio_anchor_new (const char  *name,
+                GError     **error)
+{
+  AioAnchor *anchor = g_aligned_alloc0 (1, sizeof (AioAnchor), 64);
+
+  if (!aio_notify_init (&anchor->notify, name, error))
+    {
+      g_aligned_free (anchor);
+      return NULL;
+    }
+  aio_home_init (&anchor->home);
+  pthread_cond_init (&anchor->run_ended, NULL);
+  anchor->name = g_strdup (name);
+  aio_store_relaxed (&anchor->refs, 1);
+  return anchor;
+}
+
+AioAnchor *
+aio_anchor_ref (AioAnchor *anchor)
+{
+  aio_fetch_add_full (&anchor->refs, 1);
+  return anchor;
+}
+
+/* The context has closed the notifier by then. */
+void
+aio_anchor_unref (AioAnchor *anchor)
+{
+  if (aio_fetch_sub_full (&anchor->refs, 1) != 1)
+    return;
+  pthread_cond_destroy (&anchor->run_ended);
+  aio_home_clear (&anchor->home);
+  g_free (anchor->name);
+  g_aligned_free (anchor);
+}
+
+/* A child made by fork() may drop references to what the parent made, and nothing else. */
+gboolean
+aio_anchor_is_usable (AioAnchor  *anchor,
+                      const char *where)
+{
+  if (G_LIKELY (!aio_fork_is_child (anchor->notify.fork_generation)))
+    return TRUE;
+  g_critical ("%s: AioContext “%s” was made before fork() and belongs to the parent process",
+              where, anchor->name);
+  return FALSE;
+}
+
+/* One millisecond from now, for who cannot have a barrier. */
+static void
+wait_a_moment (AioAnchor *anchor)
+{
+  struct timespec until;
+
+  clock_gettime (CLOCK_REALTIME, &until);
+  until.tv_nsec += G_TIME_SPAN_MILLISECOND * 1000;
+  if (until.tv_nsec >= 1000000000)
+    {
+      until.tv_nsec -= 1000000000;
+      until.tv_sec++;
+    }
+  pthread_cond_timedwait (&anchor->run_ended, &anchor->home.lock, &until);
+}
+
+/* Any thread but the home thread: waits until the outermost of the runs that are now in progress is
+ * over; later runs are not waited for.
+ *
+ * Counting in, barrier in all threads, reading the run word; against aio_run_end()'s storing the
+ * word and looking for waiters. Where the home thread stands when the membarrier hits it decides:
+ * past its look, then its store is complete and we see the new epoch; before its look, then it sees
+ * the count and takes the lock to tell us, which it gets only when we have begun to wait. */
+void
+aio_anchor_wait (AioAnchor         *anchor,
+                 _Atomic (guint64) *run)
+{
+  guint64 begun = aio_load_acquire (run);
+  gboolean barrier;
+
+  if (AIO_RUN_DEPTH (begun) == 0)
+    return;
+
+  aio_home_lock (&anchor->home);
+  aio_fetch_add_full (&anchor->n_waiters, 1);
+  barrier = aio_membarrier ();
+  while (AIO_RUN_EPOCH (aio_load_acquire (run)) == AIO_RUN_EPOCH (begun))
+    {
+      if (barrier)
+        pthread_cond_wait (&anchor->run_ended, &anchor->home.lock);
+      else
+        wait_a_moment (anchor);
+    }
+  aio_fetch_sub_full (&anchor->n_waiters, 1);
+  aio_home_unlock (&anchor->home);
+}
+
+/* Home thread: a run is over and somebody waits for one. */
+void
+aio_anchor_tell_waiters (AioAnchor *anchor)
+{
+  aio_home_lock (&anchor->home);
+  pthread_cond_broadcast (&anchor->run_ended);
+  aio_home_unlock (&anchor->home);
+}

@@ -1,0 +1,438 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The home thread's side of bottom halves: looking, running, reaping. Everything here is for the
+ * home thread, or for the one that finalises the context. */
+#include <aioctx-gsource/aio-bh-private.h>
+#include <aioctx-gsource/aio-bh.h>
+#include <aioctx-gsource/aio-fork-private.h>
+#include <aioctx-gsource/aio-oneshot-private.h>
+
+#include <sched.h>
+
+/* How long a pass waits for a producer that has swapped the head and not yet stored the link: it
+ * needs a few nanoseconds, unless it was preempted just there. */
+#define LINK_SPINS  64
+#define LINK_YIELDS 32
+
+void
+aio_bh_set_init (AioBHSet   *set,
+                 AioAnchor  *anchor,
+                 AioContext *context)
+{
+  set->anchor = anchor;
+  set->context = context;
+  aio_queue_init (&set->queue);
+}
+
+static inline AioBH *
+entry_bh (AioEntry entry)
+{
+  AioNode *first = aio_entry_node (entry) - aio_entry_kind (entry);
+
+  return (AioBH *) ((char *) first - G_STRUCT_OFFSET (AioBH, nodes));
+}
+
+static inline AioOneshot *
+entry_oneshot (AioEntry entry)
+{
+  return (AioOneshot *) aio_entry_node (entry);
+}
+
+/* The tail has moved on: nothing leads to the node that was there any more. */
+static void
+free_retired (AioBHSet *set)
+{
+  AioEntry retired = set->retired;
+
+  set->retired = 0;
+  if (aio_entry_kind (retired) == AIO_ENTRY_ONESHOT)
+    aio_oneshot_free (entry_oneshot (retired));
+  else
+    aio_bh_unref (entry_bh (retired));
+}
+
+/* Takes the next entry. It may be the last one of passes that wait further out on the stack; they
+ * learn it here. A one-shot is retired at once: it goes with the next entry. */
+static AioEntry
+take_entry (AioBHSet *set)
+{
+  AioEntry entry = aio_queue_pop (&set->queue);
+
+  if (entry == 0)
+    return 0;
+  for (AioPass *pass = set->passes; pass != NULL; pass = pass->outer)
+    if (pass->last == aio_entry_node (entry))
+      pass->done = TRUE;
+  if (set->retired != 0)
+    free_retired (set);
+  if (aio_entry_kind (entry) == AIO_ENTRY_ONESHOT)
+    set->retired = entry;
+  return entry;
+}
+
+/* A deleted bottom half is not on the stack (any more): what is left to do for it. */
+static void
+settle_deleted (AioBH *bh)
+{
+  AioHome *home = &bh->anchor->home;
+  gboolean destroy = aio_load_acquire (&bh->life) == AIO_BH_DELETED;
+  gboolean unqueued = bh->unqueued;
+
+  if (destroy)
+    aio_store_release (&bh->life, AIO_BH_DESTROYED);
+  if (unqueued)
+    {
+      aio_home_lock (home);
+      aio_bh_unlink_locked (bh);
+      aio_home_unlock (home);
+    }
+  if (destroy)
+    aio_bh_call_destroy (bh);
+  if (unqueued)
+    aio_bh_disown (bh);
+}
+
+/* Its entry has been taken: releases it, and tells what was due. From the exchange on it may be
+ * scheduled anew.
+ *
+ * Deleted before the exchange: this was its last entry, and the state stays set for ever. Deleted
+ * around the exchange: either nobody has claimed it since, then this was the last entry; or somebody
+ * has, then one more is coming and the rest is done when it comes. */
+static guint64
+release (AioBH *bh)
+{
+  guint64 state;
+
+  if (aio_load_acquire (&bh->life) == AIO_BH_LIVE)
+    {
+      state = aio_exchange_full (&bh->state, 0);
+      if (aio_load_acquire (&bh->life) == AIO_BH_LIVE)
+        return state;
+      if (aio_exchange_full (&bh->state, AIO_BH_NORMAL) != 0)
+        return 0;
+    }
+  bh->unqueued = TRUE;
+  return 0;
+}
+
+/* The run is counted before the entry is released: who cancels after the release must see that it
+ * runs. The callback may delete the bottom half, which stays until the outermost run is over. */
+static void
+run_bh (AioBHSet      *set,
+        AioBH         *bh,
+        AioPassResult *result)
+{
+  guint64 state;
+
+  aio_run_begin (&bh->run);
+  AIO_PAUSE (RUN_BEGUN);
+  state = release (bh);
+  AIO_PAUSE (RELEASED);
+  if (state & AIO_BH_PENDING)
+    {
+      result->n_runs++;
+      result->progress |= (state & AIO_BH_NORMAL) != 0;
+      bh->func (bh->data);
+    }
+  else
+    aio_count (&set->n_cancels, 1);
+  if (aio_run_end (&bh->run, set->anchor) && aio_load_acquire (&bh->life) != AIO_BH_LIVE)
+    settle_deleted (bh);
+}
+
+/* A nested pass inside the callback frees the one-shot, so everything is read before. */
+static void
+run_oneshot (AioBHSet      *set,
+             AioOneshot    *oneshot,
+             AioPassResult *result)
+{
+  AioBHFunc func = oneshot->func;
+  gpointer data = oneshot->data;
+  GDestroyNotify destroy = oneshot->destroy;
+
+  if (func == NULL)
+    return;
+  result->n_runs++;
+  result->progress = TRUE;
+  func (data);
+  if (destroy != NULL)
+    destroy (data);
+}
+
+static void
+run_entry (AioBHSet      *set,
+           AioEntry       entry,
+           AioPassResult *result)
+{
+  result->n_entries++;
+  if (aio_entry_kind (entry) == AIO_ENTRY_ONESHOT)
+    run_oneshot (set, entry_oneshot (entry), result);
+  else
+    run_bh (set, entry_bh (entry), result);
+}
+
+/* There is an entry behind the tail, but its link is missing. Gives the producer some time; FALSE
+ * when that was not enough: the caller comes back later, and must not sleep for ever. */
+static gboolean
+wait_for_link (AioBHSet *set)
+{
+  for (guint i = 0; i < LINK_SPINS + LINK_YIELDS; i++)
+    {
+      if (aio_queue_next (set->queue.tail) != 0)
+        return TRUE;
+      if (i < LINK_SPINS)
+        aio_cpu_relax ();
+      else
+        sched_yield ();
+    }
+  return FALSE;
+}
+
+static void
+count_pass (AioBHSet            *set,
+            const AioPassResult *result)
+{
+  if (result->n_entries != 0)
+    aio_count (&set->n_passes, 1);
+  aio_count (&set->n_runs, result->n_runs);
+  if (result->n_runs > aio_load_relaxed (&set->max_depth))
+    aio_store_relaxed (&set->max_depth, result->n_runs);
+}
+
+/* One pass: runs what was in the queue when it began, oldest first. What is scheduled meanwhile
+ * comes behind the last entry and is left to the next pass. What an interrupted pass further out
+ * has left is at the front of the queue, so a nested pass goes on with it by itself.
+ *
+ * With a source the pass ends when that is destroyed: its callbacks are not to run any more. */
+AioPassResult
+aio_bh_set_run (AioBHSet *set,
+                GSource  *source)
+{
+  AioPassResult result = { 0, 0, FALSE };
+  AioPass pass = { set->passes, aio_load_full (&set->queue.head), FALSE };
+
+  if (pass.last == set->queue.tail)
+    return result;
+
+  set->passes = &pass;
+  while (!pass.done)
+    {
+      AioEntry entry = take_entry (set);
+
+      if (entry != 0)
+        run_entry (set, entry, &result);
+      else if (!wait_for_link (set))
+        break;
+      if (source != NULL && g_source_is_destroyed (source))
+        break;
+    }
+  set->passes = pass.outer;
+  count_pass (set, &result);
+  return result;
+}
+
+/* In a callback: every pass that is on the stack ends when the callback returns. */
+void
+aio_bh_set_end_passes (AioBHSet *set)
+{
+  for (AioPass *pass = set->passes; pass != NULL; pass = pass->outer)
+    pass->done = TRUE;
+}
+
+/* Deleted by another thread, and the next pass has to call its destroy notify. On the stack it is
+ * the outermost run that has to. */
+static gboolean
+owes_destroy (AioBH *bh)
+{
+  return aio_load_acquire (&bh->life) == AIO_BH_DELETED &&
+         AIO_RUN_DEPTH (aio_load_relaxed (&bh->run)) == 0;
+}
+
+/* What the entry asks for. */
+static AioLook
+entry_due (AioEntry entry)
+{
+  AioBH *bh;
+  guint64 state;
+
+  if (aio_entry_kind (entry) == AIO_ENTRY_ONESHOT)
+    return entry_oneshot (entry)->func != NULL ? AIO_LOOK_WORK : AIO_LOOK_NOTHING;
+
+  bh = entry_bh (entry);
+  if (owes_destroy (bh))
+    return AIO_LOOK_WORK;
+  if (aio_load_acquire (&bh->life) != AIO_BH_LIVE)
+    return AIO_LOOK_NOTHING;
+
+  /* Full: pairs with promote(), by way of the notifier. */
+  state = aio_load_full (&bh->state);
+  if (state & AIO_BH_NORMAL)
+    return AIO_LOOK_WORK;
+  return state & AIO_BH_PENDING ? AIO_LOOK_IDLE : AIO_LOOK_NOTHING;
+}
+
+/* The entry at the front has nothing to run and no destroy notify to call. Takes it, if that is
+ * still so: it would stay until the next pass, which may be never. Calls nothing of the user's. */
+static gboolean
+sweep_front (AioBHSet *set,
+             AioEntry  entry)
+{
+  guint64 hold = AIO_BH_HOLD;
+  AioBH *bh;
+
+  if (aio_entry_kind (entry) == AIO_ENTRY_ONESHOT)
+    return take_entry (set) != 0;
+
+  bh = entry_bh (entry);
+  if (aio_load_acquire (&bh->life) == AIO_BH_LIVE)
+    {
+      /* Who schedules it before the entry is taken pushes its other node. */
+      if (!aio_compare_and_swap_full (&bh->state, &hold, 0))
+        return FALSE;
+      aio_count (&set->n_cancels, 1);
+      take_entry (set);
+      return TRUE;
+    }
+  if (owes_destroy (bh))
+    return FALSE;
+  take_entry (set);
+  bh->unqueued = TRUE;
+  if (AIO_RUN_DEPTH (aio_load_relaxed (&bh->run)) == 0)
+    settle_deleted (bh);
+  return TRUE;
+}
+
+/* Is there anything to run, up to the entry that is now the youngest? Runs nothing. */
+AioLook
+aio_bh_set_look (AioBHSet *set)
+{
+  AioNode *last = aio_load_full (&set->queue.head);
+  AioNode *node = set->queue.tail;
+  AioLook found = AIO_LOOK_NOTHING;
+
+  while (node != last)
+    {
+      AioEntry entry = aio_queue_next (node);
+      AioLook due;
+
+      if (entry == 0)
+        return AIO_LOOK_HOLE;
+      due = entry_due (entry);
+      if (due == AIO_LOOK_WORK)
+        return due;
+      found = MAX (found, due);
+      if (due != AIO_LOOK_NOTHING || node != set->queue.tail)
+        node = aio_entry_node (entry);
+      else if (sweep_front (set, entry))
+        node = set->queue.tail;
+    }
+  return found;
+}
+
+/* Deletes what is left, as if the owner had done it just now. Returns the names, NULL if none. */
+static GString *
+delete_all (AioBHSet *set)
+{
+  GString *names = NULL;
+
+  aio_home_lock (&set->anchor->home);
+  for (AioBH *bh = set->first; bh != NULL; bh = bh->next)
+    {
+      if (aio_load_relaxed (&bh->life) != AIO_BH_LIVE)
+        continue;
+      if (names == NULL)
+        names = g_string_new (bh->name);
+      else
+        g_string_append_printf (names, ", %s", bh->name);
+      aio_store_release (&bh->life, AIO_BH_DELETED);
+      bh->unqueued = aio_exchange_full (&bh->state, AIO_BH_NORMAL) == 0;
+    }
+  aio_home_unlock (&set->anchor->home);
+  return names;
+}
+
+/* One g_critical for all: a report that comes in pieces is hard to read. In a forked child, which
+ * cannot delete anything, there is nobody to blame. */
+static void
+report_leaks (AioBHSet *set)
+{
+  GString *names = delete_all (set);
+
+  if (names == NULL)
+    return;
+  if (!aio_fork_is_child (set->anchor->notify.fork_generation))
+    g_critical ("AioContext “%s” was finalised with bottom halves that were not deleted: %s",
+                set->anchor->name, names->str);
+  g_string_free (names, TRUE);
+}
+
+/* Ends all entries that can be reached without running any callback but destroy notifies. */
+static void
+drop_entries (AioBHSet *set)
+{
+  AioEntry entry;
+
+  while ((entry = take_entry (set)) != 0)
+    {
+      if (aio_entry_kind (entry) == AIO_ENTRY_ONESHOT)
+        {
+          AioOneshot *oneshot = entry_oneshot (entry);
+
+          if (oneshot->func != NULL && oneshot->destroy != NULL)
+            oneshot->destroy (oneshot->data);
+        }
+      else
+        {
+          entry_bh (entry)->unqueued = TRUE;
+          settle_deleted (entry_bh (entry));
+        }
+    }
+}
+
+/* Ends a bottom half without an entry, if there is one. */
+static gboolean
+drop_one_unqueued (AioBHSet *set)
+{
+  AioBH *bh;
+
+  aio_home_lock (&set->anchor->home);
+  for (bh = set->first; bh != NULL && !bh->unqueued; bh = bh->next)
+    ;
+  aio_home_unlock (&set->anchor->home);
+  if (bh != NULL)
+    settle_deleted (bh);
+  return bh != NULL;
+}
+
+static gboolean
+is_all_gone (AioBHSet *set)
+{
+  gboolean gone;
+
+  aio_home_lock (&set->anchor->home);
+  gone = set->first == NULL && aio_queue_is_empty (&set->queue);
+  aio_home_unlock (&set->anchor->home);
+  return gone;
+}
+
+/* The context is at its end. Bottom halves that are left are reported and deleted; one-shots and
+ * posts are dropped; each with its destroy notify. Then it waits for the entries that are on their
+ * way: of a schedule in another thread that has claimed a bottom half but not yet pushed it (who
+ * did that may hold a reference to the bottom half, but none to us). In a forked child those
+ * threads do not exist. */
+void
+aio_bh_set_drop_all (AioBHSet *set)
+{
+  aio_exchange_full (&set->closed, TRUE);
+  for (;;)
+    {
+      report_leaks (set);
+      drop_entries (set);
+      while (drop_one_unqueued (set))
+        ;
+      if (is_all_gone (set) || aio_fork_is_child (set->anchor->notify.fork_generation))
+        break;
+      g_usleep (10);
+    }
+  if (set->retired != 0)
+    free_retired (set);
+}

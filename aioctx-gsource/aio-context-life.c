@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* How a context comes into being and how it ends; whose it is meanwhile. */
+#include <aioctx-gsource/aio-context-private.h>
+#include <aioctx-gsource/aio-boxed-private.h>
+
+/**
+ * AioContext:
+ *
+ * An event loop unit: bottom halves that any thread and any signal handler can schedule.
+ *
+ * It is driven by a #GMainContext ([method@Aio.Context.attach]), by itself
+ * ([method@Aio.Context.poll]), by the loop of an I/O thread ([struct@Aio.IOThread]) or by a foreign
+ * event loop ([method@Aio.Context.get_fd]). The thread that does so is its home thread; callbacks
+ * run there and nowhere else.
+ *
+ * Since: 0.1
+ */
+AIO_DEFINE_BOXED_TYPE (AioContext, aio_context, aio_context_ref, aio_context_unref)
+
+/**
+ * aio_context_new:
+ *
+ * Makes a context without a name. Ends the program if the system has no descriptor left, as
+ * g_main_context_new() does.
+ *
+ * Thread: any thread.
+ *
+ * Returns: (transfer full): the context
+ *
+ * Since: 0.1
+ */
+AioContext *
+aio_context_new (void)
+{
+  GError *error = NULL;
+  AioContext *context = aio_context_new_full (NULL, &error);
+
+  if (context == NULL)
+    g_error ("%s", error->message);
+  return context;
+}
+
+/**
+ * aio_context_new_full:
+ * @name: (nullable): a name for reports; it is copied
+ * @error: where to store an error
+ *
+ * Makes a context.
+ *
+ * Thread: any thread.
+ *
+ * Returns: (transfer full) (nullable): the context, or %NULL with @error set, in the domain
+ *   %G_IO_ERROR, if the system has no descriptor left
+ *
+ * Since: 0.1
+ */
+AioContext *
+aio_context_new_full (const char  *name,
+                      GError     **error)
+{
+  AioAnchor *anchor;
+  AioContext *context;
+
+  g_return_val_if_fail (error == NULL || *error == NULL, NULL);
+
+  anchor = aio_anchor_new (name != NULL ? name : "unnamed", error);
+  if (anchor == NULL)
+    return NULL;
+
+  context = g_aligned_alloc0 (1, sizeof (AioContext), 64);
+  context->anchor = anchor;
+  aio_store_relaxed (&context->refs, 1);
+  aio_store_relaxed (&context->priority, G_PRIORITY_DEFAULT);
+  aio_bh_set_init (&context->bhs, anchor, context);
+  return context;
+}
+
+/**
+ * aio_context_ref:
+ * @context: a context
+ *
+ * Takes a reference.
+ *
+ * Thread: any thread.
+ *
+ * Returns: (transfer full): @context
+ *
+ * Since: 0.1
+ */
+AioContext *
+aio_context_ref (AioContext *context)
+{
+  g_return_val_if_fail (context != NULL, NULL);
+
+  aio_fetch_add_full (&context->refs, 1);
+  return context;
+}
+
+/**
+ * aio_context_unref:
+ * @context: (transfer full): a context
+ *
+ * Drops a reference. With the last one the context ends: what is left in it is dropped, with its
+ * destroy notify, and bottom halves that were not deleted are named in a critical warning. In a
+ * callback the end comes after the outermost iteration.
+ *
+ * While it is attached its #GMainContext holds a reference.
+ *
+ * Thread: any thread, if no other iterates the context. Not signal safe.
+ *
+ * Since: 0.1
+ */
+void
+aio_context_unref (AioContext *context)
+{
+  AioHome *home;
+
+  g_return_if_fail (context != NULL);
+
+  home = &context->anchor->home;
+  if (aio_fetch_sub_full (&context->refs, 1) != 1)
+    return;
+  /* Acquire: pairs with aio_home_leave(), as a move of home does. */
+  if (aio_load_acquire (&home->depth) != 0)
+    return;
+
+  /* Nobody iterates, and nobody has a reference to begin with: this thread is the home thread. */
+  aio_home_pin (home, aio_home_self ());
+  aio_home_enter (home);
+  aio_context_finalize (context);
+}
+
+/* In the home thread, with a depth of 1: so the destroy notifies that run here may delete bottom
+ * halves as in any callback, and may pass references around without ending the context twice. */
+void
+aio_context_finalize (AioContext *context)
+{
+  AioAnchor *anchor = context->anchor;
+
+  if (context->shell != NULL)
+    aio_context_let_go_of_shell (context);
+  aio_bh_set_drop_all (&context->bhs);
+  aio_notify_close (&anchor->notify);
+  aio_home_leave (&anchor->home);
+  aio_home_leave_for_good (&anchor->home);
+  g_aligned_free (context);
+  aio_anchor_unref (anchor);
+}
+
+/**
+ * aio_context_get_name:
+ * @context: a context
+ *
+ * Gets the name that the context was made with, or a stand-in for it.
+ *
+ * Thread: any thread.
+ *
+ * Returns: the name
+ *
+ * Since: 0.1
+ */
+const char *
+aio_context_get_name (AioContext *context)
+{
+  g_return_val_if_fail (context != NULL, NULL);
+
+  return context->anchor->name;
+}
+
+/* --- The home thread --------------------------------------------------------------------------- */
+
+static gboolean
+is_main_owner (AioContext *context)
+{
+  gboolean owner;
+
+  aio_home_lock (&context->anchor->home);
+  owner = context->attachment != NULL &&
+          g_main_context_is_owner (context->attachment->main_context);
+  aio_home_unlock (&context->anchor->home);
+  return owner;
+}
+
+/**
+ * aio_context_is_home_thread:
+ * @context: a context
+ *
+ * Asks whether the calling thread is the one that iterates the context, or, if nobody does at the
+ * moment, the last one that did. While it is attached the owner of the #GMainContext is.
+ *
+ * Thread: any thread.
+ *
+ * Returns: %TRUE in the home thread; %FALSE elsewhere, and while there is none
+ *
+ * Since: 0.1
+ */
+gboolean
+aio_context_is_home_thread (AioContext *context)
+{
+  g_return_val_if_fail (context != NULL, FALSE);
+  if (!aio_anchor_is_usable (context->anchor, G_STRFUNC))
+    return FALSE;
+
+  return aio_home_is_self (&context->anchor->home) || is_main_owner (context);
+}
+
+/* Does the GMainContext that the context is attached to run in another thread just now? */
+static gboolean
+is_driven_elsewhere (AioContext *context)
+{
+  GMainContext *main_context = aio_context_get_main (context);
+
+  if (main_context == NULL || g_main_context_is_owner (main_context))
+    return FALSE;
+  if (!g_main_context_acquire (main_context))
+    return TRUE;
+  g_main_context_release (main_context);
+  return FALSE;
+}
+
+/* May the calling thread do what is reserved for the home thread? Yes in that thread, and anywhere
+ * as long as nobody iterates. Catches mistakes; guards nothing. */
+gboolean
+aio_context_may_act (AioContext *context,
+                     const char *where)
+{
+  AioHome *home = &context->anchor->home;
+
+  if (!aio_anchor_is_usable (context->anchor, where))
+    return FALSE;
+  if (aio_home_is_self (home))
+    return TRUE;
+  if (!aio_home_is_taken (home) && !is_driven_elsewhere (context))
+    return TRUE;
+  g_critical ("%s: AioContext “%s” is iterated by another thread", where, context->anchor->name);
+  return FALSE;
+}

@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The context as a GSource. The source is a shell without any state but the way to its context.
+ *
+ * Who owns whom, without a circle: the context owns its shell; the shell's pointer back is no
+ * reference. Attached by aio_context_attach(), the shell's callback data holds a reference to the
+ * context on behalf of the GMainContext. GLib drops callback data when the source is destroyed and
+ * when the GMainContext ends, whoever else holds the source, and keeps it during a dispatch. */
+#include <aioctx-gsource/aio-context-private.h>
+#include <aioctx-gsource/aio-fork-private.h>
+
+#define NSEC_PER_MSEC G_GINT64_CONSTANT (1000000)
+
+static int
+ms_from_ns (gint64 ns)
+{
+  if (ns < 0)
+    return -1;
+  return (int) MIN ((ns + NSEC_PER_MSEC - 1) / NSEC_PER_MSEC, G_MAXINT);
+}
+
+/* GLib calls this in the thread that owns the GMainContext, so a move of home is no surprise. In a
+ * forked child, and after the end of the context, the source is silent. */
+static AioContext *
+begin_phase (GSource *source)
+{
+  AioContext *context = ((AioShell *) source)->context;
+
+  if (context == NULL || aio_fork_is_child (context->anchor->notify.fork_generation))
+    return NULL;
+  if (!aio_home_is_self (&context->anchor->home) && !aio_home_take_over (&context->anchor->home))
+    return NULL;
+  aio_home_enter (&context->anchor->home);
+  return context;
+}
+
+static void
+end_phase (AioContext *context)
+{
+  aio_home_leave (&context->anchor->home);
+}
+
+/* May be the last that GLib calls of us for several iterations, whatever it returns. */
+static gboolean
+prepare (GSource *source,
+         int     *timeout)
+{
+  AioContext *context = begin_phase (source);
+  AioPark park;
+
+  *timeout = -1;
+  if (context == NULL)
+    return FALSE;
+  park = aio_context_park (context);
+  end_phase (context);
+  *timeout = ms_from_ns (park.timeout_ns);
+  return park.ready;
+}
+
+static gboolean
+check (GSource *source)
+{
+  AioShell *shell = (AioShell *) source;
+  AioContext *context = begin_phase (source);
+  gboolean due;
+
+  if (context == NULL)
+    return FALSE;
+  aio_context_unpark (context, shell->wakeup.revents != 0);
+  due = aio_context_is_due (context);
+  end_phase (context);
+  return due;
+}
+
+/* May come without prepare() or check() right before it, when nothing is pending any more. */
+static gboolean
+dispatch (GSource     *source,
+          GSourceFunc  callback,
+          gpointer     user_data)
+{
+  AioContext *context = ((AioShell *) source)->context;
+  AioVisit visit;
+
+  if (context == NULL || !aio_context_enter (context, G_STRFUNC, &visit))
+    return G_SOURCE_CONTINUE;
+  /* Who slept for us is who calls us now. */
+  visit.parked = FALSE;
+  aio_context_run (context, source);
+  aio_context_leave (context, &visit);
+  return G_SOURCE_CONTINUE;
+}
+
+static GSourceFuncs shell_funcs = { prepare, check, dispatch, NULL, NULL, NULL };
+
+/* can_recurse: else GLib would take the descriptor out of the poll set during each dispatch, wake
+ * itself up for it, and a nested main loop would see nothing of this context. */
+static AioShell *
+shell_new (AioContext *context)
+{
+  GSource *source = g_source_new (&shell_funcs, sizeof (AioShell));
+  AioShell *shell = (AioShell *) source;
+  char *name = g_strdup_printf ("[AioContext] %s", context->anchor->name);
+
+  shell->context = context;
+  shell->wakeup.fd = context->anchor->notify.read_fd;
+  shell->wakeup.events = G_IO_IN;
+  g_source_set_name (source, name);
+  g_source_set_priority (source, aio_load_relaxed (&context->priority));
+  g_source_set_can_recurse (source, TRUE);
+  g_source_add_poll (source, &shell->wakeup);
+  g_free (name);
+  return shell;
+}
+
+static gboolean
+has_live_shell (AioContext *context)
+{
+  return context->shell != NULL && !g_source_is_destroyed (&context->shell->parent);
+}
+
+/* A shell that was destroyed stays destroyed; then it is time for another one. */
+static GSource *
+ensure_shell (AioContext *context)
+{
+  if (context->shell != NULL && !has_live_shell (context))
+    aio_context_let_go_of_shell (context);
+  if (context->shell == NULL)
+    context->shell = shell_new (context);
+  return &context->shell->parent;
+}
+
+/* Ends the present shell. This may drop the last reference to the context, but not while the caller
+ * is inside an iteration. Nobody sleeps for the context any more. */
+void
+aio_context_let_go_of_shell (AioContext *context)
+{
+  AioShell *shell = context->shell;
+
+  if (context->parked)
+    aio_context_unpark (context, FALSE);
+  context->shell = NULL;
+  shell->context = NULL;
+  g_source_destroy (&shell->parent);
+  g_source_unref (&shell->parent);
+}
+
+/* The GMainContext that drives the context, however it was attached; NULL if none does. */
+GMainContext *
+aio_context_get_main (AioContext *context)
+{
+  return has_live_shell (context) ? g_source_get_context (&context->shell->parent) : NULL;
+}
+
+/**
+ * aio_context_get_source:
+ * @context: a context
+ *
+ * Gets the #GSource that drives the context, which is made on demand. Use this to attach it with
+ * g_source_attach(): then nobody holds a reference to the context on behalf of the #GMainContext,
+ * and you have to keep one. A source that was destroyed is replaced.
+ *
+ * Thread: home thread.
+ *
+ * Returns: (transfer none): the source
+ *
+ * Since: 0.1
+ */
+GSource *
+aio_context_get_source (AioContext *context)
+{
+  g_return_val_if_fail (context != NULL, NULL);
+  if (!aio_context_may_act (context, G_STRFUNC))
+    return NULL;
+
+  return ensure_shell (context);
+}
+
+/* Callback data of a shell is gone: the GMainContext gives up its reference. The shell that this
+ * belongs to may have had a successor by now. */
+static void
+detached (gpointer data)
+{
+  AioAttachment *attachment = data;
+  AioContext *context = attachment->context;
+
+  aio_home_lock (&context->anchor->home);
+  if (context->attachment == attachment)
+    context->attachment = NULL;
+  aio_home_unlock (&context->anchor->home);
+  g_free (attachment);
+  aio_context_unref (context);
+}
+
+static AioAttachment *
+attachment_new (AioContext   *context,
+                GMainContext *main_context)
+{
+  AioAttachment *attachment = g_new (AioAttachment, 1);
+
+  attachment->context = aio_context_ref (context);
+  attachment->main_context = main_context;
+  aio_home_lock (&context->anchor->home);
+  context->attachment = attachment;
+  aio_home_unlock (&context->anchor->home);
+  return attachment;
+}
+
+/**
+ * aio_context_attach:
+ * @context: a context
+ * @main_context: (nullable): a #GMainContext; %NULL for the default one
+ *
+ * Lets a #GMainContext drive the context. It holds a reference to the context until
+ * [method@Aio.Context.detach], the destruction of the source, or its own end.
+ *
+ * Thread: home thread.
+ *
+ * Returns: the id of the source within @main_context; 0, with a critical warning, if the context is
+ *   attached already
+ *
+ * Since: 0.1
+ */
+guint
+aio_context_attach (AioContext   *context,
+                    GMainContext *main_context)
+{
+  GSource *source;
+
+  g_return_val_if_fail (context != NULL, 0);
+  if (!aio_context_may_act (context, G_STRFUNC))
+    return 0;
+  if (aio_context_get_main (context) != NULL)
+    {
+      g_critical ("%s: AioContext “%s” is attached already", G_STRFUNC, context->anchor->name);
+      return 0;
+    }
+
+  if (main_context == NULL)
+    main_context = g_main_context_default ();
+  source = ensure_shell (context);
+  g_source_set_callback (source, NULL, attachment_new (context, main_context), detached);
+  return g_source_attach (source, main_context);
+}
+
+/**
+ * aio_context_detach:
+ * @context: a context
+ *
+ * Takes the context out of its #GMainContext. What is pending stays pending, and the context may be
+ * attached again, there or elsewhere. In a callback the pass that called it ends behind it. Does
+ * nothing if the context is not attached.
+ *
+ * Thread: home thread.
+ *
+ * Since: 0.1
+ */
+void
+aio_context_detach (AioContext *context)
+{
+  g_return_if_fail (context != NULL);
+  if (!aio_context_may_act (context, G_STRFUNC))
+    return;
+
+  if (aio_context_get_main (context) != NULL)
+    aio_context_let_go_of_shell (context);
+}
+
+/**
+ * aio_context_set_priority:
+ * @context: a context
+ * @priority: a priority as of g_source_set_priority(); lower numbers go first
+ *
+ * Sets the priority of the context among the sources of its #GMainContext. It is kept when the
+ * context is attached elsewhere. At first it is %G_PRIORITY_DEFAULT.
+ *
+ * Thread: home thread.
+ *
+ * Since: 0.1
+ */
+void
+aio_context_set_priority (AioContext *context,
+                          int         priority)
+{
+  g_return_if_fail (context != NULL);
+  if (!aio_context_may_act (context, G_STRFUNC))
+    return;
+
+  aio_store_relaxed (&context->priority, priority);
+  if (has_live_shell (context))
+    g_source_set_priority (&context->shell->parent, priority);
+}
+
+/**
+ * aio_context_get_priority:
+ * @context: a context
+ *
+ * Gets the priority set with [method@Aio.Context.set_priority].
+ *
+ * Thread: any thread.
+ *
+ * Returns: the priority
+ *
+ * Since: 0.1
+ */
+int
+aio_context_get_priority (AioContext *context)
+{
+  g_return_val_if_fail (context != NULL, G_PRIORITY_DEFAULT);
+
+  return aio_load_relaxed (&context->priority);
+}

@@ -1,0 +1,511 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The phases of an iteration, whoever drives it:
+ *
+ *   park      look; if nothing is due raise the flag and look again; how long may be slept?
+ *   (sleep)   GLib, a foreign loop, or aio_context_poll() itself
+ *   unpark    lower the flag, drain the wakeup descriptor
+ *   run       one pass over the bottom halves
+ *
+ * The GSource calls park in prepare(), unpark in check() and run in dispatch(), and GLib may leave
+ * out any of them: so park and unpark set and clear state, and count nothing. */
+#include <aioctx-gsource/aio-context-private.h>
+#include <aioctx-gsource/aio-bh.h>
+
+#include <poll.h>
+
+#define NSEC_PER_SEC  G_GINT64_CONSTANT (1000000000)
+#define NSEC_PER_MSEC G_GINT64_CONSTANT (1000000)
+#define NSEC_PER_USEC G_GINT64_CONSTANT (1000)
+
+#define IDLE_DELAY_NS (AIO_IDLE_DELAY_MS * NSEC_PER_MSEC)
+
+/* Looks in a row that meet the same hole in the queue without sleeping in between. Then the
+ * producer gets a millisecond: it may be waiting for this very processor. */
+#define HOLE_LOOKS    3
+
+static __thread AioContext *current_context __attribute__ ((tls_model ("initial-exec")));
+static __thread AioContext *thread_context __attribute__ ((tls_model ("initial-exec")));
+
+static gint64
+now_ns (void)
+{
+  return g_get_monotonic_time () * NSEC_PER_USEC;
+}
+
+/**
+ * aio_context_get_current:
+ *
+ * Gets the context whose callback is running in this thread, the innermost one if they are nested;
+ * else, in an I/O thread, the context of that; else nothing.
+ *
+ * Thread: any thread.
+ *
+ * Returns: (transfer none) (nullable): the context
+ *
+ * Since: 0.1
+ */
+AioContext *
+aio_context_get_current (void)
+{
+  return current_context != NULL ? current_context : thread_context;
+}
+
+/* An I/O thread: what aio_context_get_current() says outside of callbacks. */
+void
+aio_context_set_for_thread (AioContext *context)
+{
+  thread_context = context;
+}
+
+/* --- Entering and leaving ---------------------------------------------------------------------- */
+
+/* Makes the calling thread the home thread if it is not. */
+gboolean
+aio_context_take_home (AioContext *context,
+                       const char *where)
+{
+  if (!aio_anchor_is_usable (context->anchor, where))
+    return FALSE;
+  if (G_LIKELY (aio_home_is_self (&context->anchor->home)))
+    return TRUE;
+  return aio_context_may_act (context, where) && aio_home_take_over (&context->anchor->home);
+}
+
+/* Somebody slept for the context while this thread visited it (a poll of its own between GLib's
+ * prepare and GLib's poll, say), and is going to sleep on. The visit has lowered the flag, and may
+ * have taken the wakeup that was meant for the sleeper: that one is sent again. Otherwise the flag
+ * goes up again, and what the visit has left behind wakes the sleeper, who counted on less. */
+static void
+repark (AioContext *context,
+        AioVisit   *visit)
+{
+  AioNotify *notify = &context->anchor->notify;
+
+  context->parked = TRUE;
+  if (visit->found == AIO_NOTIFY_ASLEEP && aio_notify_raise (notify) &&
+      aio_bh_set_look (&context->bhs) == AIO_LOOK_NOTHING)
+    return;
+  aio_notify_lower (notify);
+  aio_notify_write (notify);
+}
+
+/* Every function that runs callbacks goes through here and aio_context_leave(). */
+gboolean
+aio_context_enter (AioContext *context,
+                   const char *where,
+                   AioVisit   *visit)
+{
+  if (!aio_context_take_home (context, where))
+    return FALSE;
+
+  visit->outer = current_context;
+  current_context = context;
+  visit->parked = context->parked;
+  visit->found = AIO_NOTIFY_AWAKE;
+  if (visit->parked)
+    {
+      context->parked = FALSE;
+      visit->found = aio_notify_lower (&context->anchor->notify);
+    }
+  aio_home_enter (&context->anchor->home);
+  return TRUE;
+}
+
+/* The last reference may have gone in a callback: then the outermost iteration ends the context.
+ * The reference count is read before the depth is stored, and the depth is the last thing that is
+ * touched: who drops the last reference in another thread and sees no depth any more ends the
+ * context itself, see aio_context_unref(). */
+void
+aio_context_leave (AioContext *context,
+                   AioVisit   *visit)
+{
+  AioHome *home = &context->anchor->home;
+
+  current_context = visit->outer;
+  if (visit->parked)
+    repark (context, visit);
+  if (aio_load_relaxed (&home->depth) == 1 && aio_load_acquire (&context->refs) == 0)
+    aio_context_finalize (context);
+  else
+    aio_home_leave (home);
+}
+
+/* --- The phases -------------------------------------------------------------------------------- */
+
+static gint64
+hole_timeout (AioContext *context)
+{
+  return context->n_holes++ < HOLE_LOOKS ? 0 : NSEC_PER_MSEC;
+}
+
+/* Idle ones run 10 ms after they were first seen. Time over, it is left to check() to say so, as
+ * any iteration is good enough; but where GLib skips check() again and again (when other threads
+ * change what it polls) nobody would, so the second time it is ready. */
+static AioPark
+park_idle (AioContext *context)
+{
+  gint64 now = now_ns ();
+  gint64 left;
+
+  if (context->idle_since == 0)
+    context->idle_since = now;
+  left = context->idle_since + IDLE_DELAY_NS - now;
+  if (left > 0)
+    return (AioPark) { FALSE, FALSE, left };
+  return (AioPark) { context->n_overdue++ > 0, FALSE, 0 };
+}
+
+/* Raises the flag if nothing is due, and tells how long may be slept. The flag stays down whenever
+ * the answer is 0 because there is work: then nobody has to write during what follows.
+ *
+ * Look, raise, look again: the second look is what makes it safe, see aio-notify-private.h; the
+ * first spares the exchange, and the producers' writes, when there is work anyway. */
+AioPark
+aio_context_park (AioContext *context)
+{
+  AioNotify *notify = &context->anchor->notify;
+  AioLook look = aio_bh_set_look (&context->bhs);
+
+  if (look < AIO_LOOK_HOLE)
+    {
+      if (aio_notify_take (notify) || !aio_notify_raise (notify))
+        return (AioPark) { FALSE, TRUE, 0 };
+      context->parked = TRUE;
+      look = aio_bh_set_look (&context->bhs);
+    }
+  if (look >= AIO_LOOK_HOLE)
+    {
+      context->parked = FALSE;
+      aio_notify_lower (notify);
+      if (look == AIO_LOOK_WORK)
+        return (AioPark) { TRUE, FALSE, 0 };
+      return (AioPark) { FALSE, FALSE, hole_timeout (context) };
+    }
+  context->n_holes = 0;
+  return look == AIO_LOOK_IDLE ? park_idle (context) : (AioPark) { FALSE, FALSE, -1 };
+}
+
+/* The sleep is over, or was left out. Returns whether a notification ended it. The descriptor is
+ * drained after the flag was lowered and before anybody looks. */
+gboolean
+aio_context_unpark (AioContext *context,
+                    gboolean    drain)
+{
+  AioNotifyState found = aio_notify_lower (&context->anchor->notify);
+
+  context->parked = FALSE;
+  if (drain)
+    aio_notify_drain (&context->anchor->notify);
+  return found == AIO_NOTIFY_NOTIFIED;
+}
+
+/* Is there anything to run now that we are awake? Idle ones count. */
+gboolean
+aio_context_is_due (AioContext *context)
+{
+  AioLook look = aio_bh_set_look (&context->bhs);
+
+  return look == AIO_LOOK_WORK || look == AIO_LOOK_IDLE;
+}
+
+/* One pass, between enter and leave. With a source it ends when that is destroyed. */
+AioPassResult
+aio_context_run (AioContext *context,
+                 GSource    *source)
+{
+  aio_count (&context->n_iterations, 1);
+  context->idle_since = 0;
+  context->n_overdue = 0;
+  return aio_bh_set_run (&context->bhs, source);
+}
+
+/* --- The mini event loop ----------------------------------------------------------------------- */
+
+/* Sleeps until something is due, or until the deadline (monotonic ns, -1 for ever). Returns TRUE
+ * when the caller is to come back whatever there was to run: notified, or the time is over. */
+static gboolean
+sleep_until (AioContext *context,
+             gint64      deadline)
+{
+  struct pollfd wakeup = { context->anchor->notify.read_fd, POLLIN, 0 };
+  AioPark park = aio_context_park (context);
+  gint64 timeout = park.timeout_ns;
+  gint64 left = deadline < 0 ? -1 : MAX (deadline - now_ns (), 0);
+  struct timespec ts;
+
+  if (park.ready || park.notified)
+    return park.notified;
+  if (timeout < 0 || (left >= 0 && left < timeout))
+    timeout = left;
+
+  ts.tv_sec = timeout / NSEC_PER_SEC;
+  ts.tv_nsec = timeout % NSEC_PER_SEC;
+  ppoll (&wakeup, 1, timeout < 0 ? NULL : &ts, NULL);
+  return aio_context_unpark (context, wakeup.revents != 0) || left == 0;
+}
+
+static gboolean
+iterate_entered (AioContext *context,
+                 gint64      deadline,
+                 gboolean    notified)
+{
+  AioPassResult result;
+  gboolean last;
+
+  do
+    {
+      last = notified || deadline == 0 || aio_notify_take (&context->anchor->notify);
+      if (!last)
+        last = sleep_until (context, deadline);
+      result = aio_context_run (context, NULL);
+    }
+  while (!last && result.n_entries == 0);
+  return result.progress;
+}
+
+/* Nobody may run the GMainContext meanwhile: it would sleep for us. */
+static gboolean
+acquire_main (AioContext    *context,
+              const char    *where,
+              GMainContext **main_context)
+{
+  *main_context = aio_context_get_main (context);
+  if (*main_context == NULL)
+    return TRUE;
+  if (!g_main_context_acquire (*main_context))
+    {
+      g_critical ("%s: AioContext “%s” is attached to a GMainContext that another thread owns",
+                  where, context->anchor->name);
+      return FALSE;
+    }
+  g_main_context_ref (*main_context);
+  return TRUE;
+}
+
+static void
+release_main (GMainContext *main_context)
+{
+  if (main_context == NULL)
+    return;
+  g_main_context_release (main_context);
+  g_main_context_unref (main_context);
+}
+
+/* One iteration; the deadline as in sleep_until(), 0: do not sleep. */
+static gboolean
+iterate (AioContext *context,
+         gint64      deadline,
+         const char *where)
+{
+  GMainContext *main_context;
+  AioVisit visit;
+  gboolean progress = FALSE;
+
+  if (!acquire_main (context, where, &main_context))
+    return FALSE;
+  if (aio_context_enter (context, where, &visit))
+    {
+      progress = iterate_entered (context, deadline, visit.found == AIO_NOTIFY_NOTIFIED);
+      aio_context_leave (context, &visit);
+    }
+  release_main (main_context);
+  return progress;
+}
+
+/**
+ * aio_context_poll:
+ * @context: a context
+ * @blocking: whether to wait for something to run
+ *
+ * Runs one iteration of the context, without any main loop.
+ *
+ * If something is pending it runs. Otherwise a blocking poll sleeps until something has run or
+ * [method@Aio.Context.notify] is called; one that does not block returns at once. It may return
+ * %FALSE for no visible reason, so wait for a condition in a loop, or call
+ * [method@Aio.Context.poll_until].
+ *
+ * It may be called from a callback, and then goes on with what the interrupted iteration has left.
+ * On an attached context it acquires the #GMainContext for its duration, and runs nothing but this
+ * context.
+ *
+ * Thread: home thread. Another thread becomes the home thread by this call if nobody iterates the
+ * context; else it is a critical warning, and %FALSE.
+ *
+ * Returns: %TRUE if there was progress: a bottom half that was not idle, a one-shot or a post ran
+ *
+ * Since: 0.1
+ */
+gboolean
+aio_context_poll (AioContext *context,
+                  gboolean    blocking)
+{
+  g_return_val_if_fail (context != NULL, FALSE);
+
+  return iterate (context, blocking ? -1 : 0, G_STRFUNC);
+}
+
+/* Monotonic ns, -1 for ever. A timeout that leads beyond the end of time is for ever, too. */
+static gint64
+deadline_from_usec (gint64 timeout_usec)
+{
+  gint64 now = now_ns ();
+
+  if (timeout_usec < 0 || timeout_usec >= (G_MAXINT64 - now) / NSEC_PER_USEC)
+    return -1;
+  return now + timeout_usec * NSEC_PER_USEC;
+}
+
+/**
+ * aio_context_poll_until:
+ * @context: a context
+ * @predicate: (scope call): the condition to wait for
+ * @data: (closure predicate): passed to @predicate
+ * @timeout_usec: how long to wait, in microseconds; negative: for ever; 0: one iteration that does
+ *   not block
+ *
+ * Iterates the context until a condition holds. The condition is asked for before the first
+ * iteration and after each one.
+ *
+ * Thread: home thread. As for [method@Aio.Context.poll].
+ *
+ * Returns: what @predicate returned last; %FALSE also on misuse
+ *
+ * Since: 0.1
+ */
+gboolean
+aio_context_poll_until (AioContext   *context,
+                        AioPredicate  predicate,
+                        gpointer      data,
+                        gint64        timeout_usec)
+{
+  gint64 deadline;
+  gboolean value;
+
+  g_return_val_if_fail (context != NULL, FALSE);
+  g_return_val_if_fail (predicate != NULL, FALSE);
+  if (!aio_context_may_act (context, G_STRFUNC))
+    return FALSE;
+
+  aio_context_ref (context);
+  deadline = deadline_from_usec (timeout_usec);
+  while (!(value = predicate (data)))
+    {
+      gboolean over = deadline >= 0 && deadline <= now_ns ();
+
+      if (over && timeout_usec > 0)
+        break;
+      iterate (context, over ? 0 : deadline, G_STRFUNC);
+      if (over)
+        {
+          value = predicate (data);
+          break;
+        }
+    }
+  aio_context_unref (context);
+  return value;
+}
+
+/**
+ * aio_context_notify:
+ * @context: a context
+ *
+ * Makes an iteration of the context return that starts or sleeps now, with everything looked at
+ * again, although nothing was scheduled. It is remembered until an iteration begins.
+ *
+ * So `flag = TRUE; aio_context_notify (context)` ends a `while (!flag) aio_context_poll (context,
+ * TRUE)`, whatever that is doing at the moment.
+ *
+ * Thread: any thread and signal handler. Allocates nothing, takes no lock, never blocks, keeps
+ * errno.
+ *
+ * Since: 0.1
+ */
+void
+aio_context_notify (AioContext *context)
+{
+  g_return_if_fail (context != NULL);
+
+  aio_notify_poke (&context->anchor->notify);
+}
+
+/* --- For foreign loops ------------------------------------------------------------------------- */
+
+/**
+ * aio_context_get_fd:
+ * @context: a context
+ *
+ * Gets the descriptor that a foreign event loop polls for input on behalf of the context. It
+ * belongs to the context: do not read from it, do not close it.
+ *
+ * Around every wait: call [method@Aio.Context.get_timeout_ns] before it, and
+ * [method@Aio.Context.dispatch] after it, whether the descriptor was readable or not.
+ *
+ * Thread: any thread.
+ *
+ * Returns: a file descriptor
+ *
+ * Since: 0.1
+ */
+int
+aio_context_get_fd (AioContext *context)
+{
+  g_return_val_if_fail (context != NULL, -1);
+
+  return context->anchor->notify.read_fd;
+}
+
+/**
+ * aio_context_get_timeout_ns:
+ * @context: a context
+ *
+ * Tells how long a foreign event loop may sleep, and marks the context asleep until the next
+ * [method@Aio.Context.dispatch], so that producers make its descriptor readable. Call it before
+ * every wait.
+ *
+ * Thread: home thread. As for [method@Aio.Context.poll].
+ *
+ * Returns: nanoseconds; 0: do not sleep; -1: for ever
+ *
+ * Since: 0.1
+ */
+gint64
+aio_context_get_timeout_ns (AioContext *context)
+{
+  g_return_val_if_fail (context != NULL, -1);
+  if (!aio_context_take_home (context, G_STRFUNC))
+    return -1;
+
+  return aio_context_park (context).timeout_ns;
+}
+
+/**
+ * aio_context_dispatch:
+ * @context: a context
+ *
+ * Runs what is pending, after a foreign event loop has waited. To be called after every wait, ready
+ * or not.
+ *
+ * Thread: home thread. As for [method@Aio.Context.poll].
+ *
+ * Returns: %TRUE if there was progress, see [method@Aio.Context.poll]
+ *
+ * Since: 0.1
+ */
+gboolean
+aio_context_dispatch (AioContext *context)
+{
+  AioVisit visit;
+  gboolean progress;
+
+  g_return_val_if_fail (context != NULL, FALSE);
+  if (!aio_context_enter (context, G_STRFUNC, &visit))
+    return FALSE;
+
+  /* The sleep that get_timeout_ns() was asked for is over. Nobody tells whether the descriptor is
+   * readable, so it is read in any case. */
+  visit.parked = FALSE;
+  aio_notify_drain (&context->anchor->notify);
+  progress = aio_context_run (context, NULL).progress;
+  aio_context_leave (context, &visit);
+  return progress;
+}

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <aioctx-gsource/aio-home-private.h>
+#include <aioctx-gsource/aio-fork-private.h>
+
+/* initial-exec: one load instead of a call into the dynamic linker. */
+__thread guint64 aio_home_thread_id __attribute__ ((tls_model ("initial-exec")));
+
+guint64
+aio_home_new_id (void)
+{
+  static _Atomic (guint64) last_id;
+
+  return aio_fetch_add_full (&last_id, 1) + 1;
+}
+
+/* Gives the calling thread, which has none yet, an id that was made for it. */
+void
+aio_home_adopt_id (guint64 id)
+{
+  aio_home_thread_id = id;
+}
+
+guint64
+aio_home_self_slow (void)
+{
+  aio_home_thread_id = aio_home_new_id ();
+  return aio_home_thread_id;
+}
+
+void
+aio_home_init (AioHome *home)
+{
+  pthread_mutex_init (&home->lock, NULL);
+  home->fork_generation = aio_fork_generation ();
+}
+
+void
+aio_home_clear (AioHome *home)
+{
+  pthread_mutex_destroy (&home->lock);
+}
+
+/* In a forked child the lock may be held for ever by a thread of the parent; and the child, which
+ * may only drop references, needs none. */
+void
+aio_home_lock (AioHome *home)
+{
+  if (!aio_fork_is_child (home->fork_generation))
+    pthread_mutex_lock (&home->lock);
+}
+
+void
+aio_home_unlock (AioHome *home)
+{
+  if (!aio_fork_is_child (home->fork_generation))
+    pthread_mutex_unlock (&home->lock);
+}
+
+/* Does another thread iterate now, or has it been promised the context? Under the lock. The acquire
+ * pairs with aio_home_leave(). */
+static gboolean
+is_taken_locked (AioHome *home)
+{
+  return aio_load_relaxed (&home->thread) != aio_home_self () &&
+         (home->pinned || aio_load_acquire (&home->depth) != 0);
+}
+
+gboolean
+aio_home_is_taken (AioHome *home)
+{
+  gboolean taken;
+
+  aio_home_lock (home);
+  taken = is_taken_locked (home);
+  aio_home_unlock (home);
+  return taken;
+}
+
+/* Makes the calling thread the home thread, unless another one is and iterates. */
+gboolean
+aio_home_take_over (AioHome *home)
+{
+  gboolean taken;
+
+  aio_home_lock (home);
+  taken = is_taken_locked (home);
+  if (!taken)
+    aio_store_relaxed (&home->thread, aio_home_self ());
+  aio_home_unlock (home);
+  return !taken;
+}
+
+/* Reserves the context for a thread, which may not have been started yet. */
+void
+aio_home_pin (AioHome *home,
+              guint64  id)
+{
+  aio_home_lock (home);
+  home->pinned = TRUE;
+  aio_store_relaxed (&home->thread, id);
+  aio_home_unlock (home);
+}
+
+/* The home thread gives the context up: there is none until somebody iterates it. */
+void
+aio_home_leave_for_good (AioHome *home)
+{
+  aio_home_lock (home);
+  home->pinned = FALSE;
+  aio_store_relaxed (&home->thread, 0);
+  aio_home_unlock (home);
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#if !defined (AIOCTX_GSOURCE_INSIDE) && !defined (AIOCTX_GSOURCE_COMPILATION)
+#error "Only <aioctx-gsource/aioctx-gsource.h> can be included directly."
+#endif
+
+/**
+ * AIO_EXPORT: (skip)
+ *
+ * Marks a prototype as part of the public interface; everything else is hidden.
+ *
+ * Since: 0.1
+ */
+#if defined (__GNUC__) && !defined (__GI_SCANNER__)
+#define AIO_EXPORT __attribute__ ((visibility ("default"))) extern
+#else
+#define AIO_EXPORT extern
+#endif

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#if !defined (AIOCTX_GSOURCE_INSIDE) && !defined (AIOCTX_GSOURCE_COMPILATION)
+#error "Only <aioctx-gsource/aioctx-gsource.h> can be included directly."
+#endif
+
+#include <aioctx-gsource/aio-macros.h>
+#include <gio/gio.h>
+
+G_BEGIN_DECLS
+
+typedef struct _AioContext AioContext;
+typedef struct _AioBH AioBH;
+typedef struct _AioIOThread AioIOThread;
+
+/**
+ * AioBHFunc:
+ * @data: what was given when the bottom half was made
+ *
+ * The callback of a bottom half, a one-shot or a post.
+ *
+ * It runs in the home thread of its context, with no lock held. It may schedule, cancel and delete
+ * any bottom half (itself too), iterate the context, and drop the last reference to it. To leave it
+ * by longjmp() or by a C++ exception is undefined.
+ *
+ * Since: 0.1
+ */
+typedef void (*AioBHFunc) (gpointer data);
+
+/**
+ * AioPredicate:
+ * @data: what was given with the predicate
+ *
+ * A condition that aio_context_poll_until() waits for.
+ *
+ * It is called in the home thread and should be cheap.
+ *
+ * Returns: %TRUE when the condition holds
+ *
+ * Since: 0.1
+ */
+typedef gboolean (*AioPredicate) (gpointer data);
+
+G_END_DECLS

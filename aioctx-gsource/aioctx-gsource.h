@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The one header that programs include; all others refuse to be included directly. */
+#pragma once
+
+#define AIOCTX_GSOURCE_INSIDE
+#include <aioctx-gsource/aio-macros.h>
+#include <aioctx-gsource/aio-version.h>
+#include <aioctx-gsource/aio-types.h>
+#include <aioctx-gsource/aio-context.h>
+#include <aioctx-gsource/aio-bh.h>
+#include <aioctx-gsource/aio-io-thread.h>
+#include <aioctx-gsource/aio-introspect.h>
+#undef AIOCTX_GSOURCE_INSIDE
