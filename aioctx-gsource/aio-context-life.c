@@ -218,6 +218,13 @@ is_driven_elsewhere (AioContext *context)
   return FALSE;
 }
 
+void
+aio_context_report_taken (AioContext *context,
+                          const char *where)
+{
+  g_critical ("%s: AioContext “%s” is iterated by another thread", where, context->anchor->name);
+}
+
 /* May the calling thread do what is reserved for the home thread? Yes in that thread, and anywhere
  * as long as nobody iterates. Catches mistakes; guards nothing. */
 gboolean
@@ -232,6 +239,6 @@ aio_context_may_act (AioContext *context,
     return TRUE;
   if (!aio_home_is_taken (home) && !is_driven_elsewhere (context))
     return TRUE;
-  g_critical ("%s: AioContext “%s” is iterated by another thread", where, context->anchor->name);
+  aio_context_report_taken (context, where);
   return FALSE;
 }

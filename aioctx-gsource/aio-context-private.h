@@ -82,6 +82,8 @@ void          aio_context_set_for_thread  (AioContext *context);
 /* aio-context-life.c */
 gboolean      aio_context_may_act         (AioContext *context,
                                            const char *where);
+void          aio_context_report_taken    (AioContext *context,
+                                           const char *where);
 void          aio_context_finalize        (AioContext *context);
 
 /* aio-context-source.c */

@@ -139,7 +139,10 @@ aio_context_let_go_of_shell (AioContext *context)
     aio_context_unpark (context, FALSE);
   context->shell = NULL;
   shell->context = NULL;
-  g_source_destroy (&shell->parent);
+  /* Destroying it would write to the wakeup descriptor of the GMainContext, which a forked child
+   * shares with its parent. */
+  if (!aio_fork_is_child (context->anchor->notify.fork_generation))
+    g_source_destroy (&shell->parent);
   g_source_unref (&shell->parent);
 }
 

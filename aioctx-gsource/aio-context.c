@@ -68,7 +68,12 @@ aio_context_take_home (AioContext *context,
     return FALSE;
   if (G_LIKELY (aio_home_is_self (&context->anchor->home)))
     return TRUE;
-  return aio_context_may_act (context, where) && aio_home_take_over (&context->anchor->home);
+  if (!aio_context_may_act (context, where))
+    return FALSE;
+  if (aio_home_take_over (&context->anchor->home))
+    return TRUE;
+  aio_context_report_taken (context, where);
+  return FALSE;
 }
 
 /* Somebody slept for the context while this thread visited it (a poll of its own between GLib's
@@ -155,6 +160,20 @@ park_idle (AioContext *context)
   return (AioPark) { context->n_overdue++ > 0, FALSE, 0 };
 }
 
+/* The sleep is over, or was left out. Returns whether a notification ended it. The descriptor is
+ * drained after the flag was lowered and before anybody looks. */
+gboolean
+aio_context_unpark (AioContext *context,
+                    gboolean    drain)
+{
+  AioNotifyState found = aio_notify_lower (&context->anchor->notify);
+
+  context->parked = FALSE;
+  if (drain)
+    aio_notify_drain (&context->anchor->notify);
+  return found == AIO_NOTIFY_NOTIFIED;
+}
+
 /* Raises the flag if nothing is due, and tells how long may be slept. The flag stays down whenever
  * the answer is 0 because there is work: then nobody has to write during what follows.
  *
@@ -175,28 +194,14 @@ aio_context_park (AioContext *context)
     }
   if (look >= AIO_LOOK_HOLE)
     {
-      context->parked = FALSE;
-      aio_notify_lower (notify);
-      if (look == AIO_LOOK_WORK)
-        return (AioPark) { TRUE, FALSE, 0 };
+      gboolean notified = aio_context_unpark (context, FALSE);
+
+      if (look == AIO_LOOK_WORK || notified)
+        return (AioPark) { look == AIO_LOOK_WORK, notified, 0 };
       return (AioPark) { FALSE, FALSE, hole_timeout (context) };
     }
   context->n_holes = 0;
   return look == AIO_LOOK_IDLE ? park_idle (context) : (AioPark) { FALSE, FALSE, -1 };
-}
-
-/* The sleep is over, or was left out. Returns whether a notification ended it. The descriptor is
- * drained after the flag was lowered and before anybody looks. */
-gboolean
-aio_context_unpark (AioContext *context,
-                    gboolean    drain)
-{
-  AioNotifyState found = aio_notify_lower (&context->anchor->notify);
-
-  context->parked = FALSE;
-  if (drain)
-    aio_notify_drain (&context->anchor->notify);
-  return found == AIO_NOTIFY_NOTIFIED;
 }
 
 /* Is there anything to run now that we are awake? Idle ones count. */
