@@ -1,0 +1,60 @@
+#!/bin/sh
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Installs the build into a folder of its own, then builds and runs a program against what is there:
+# with the shared library, then with the static one.
+#
+# usage: check-install.sh MESON BUILD-ROOT PREFIX LIBDIR CONSUMER.C VERSION CC…
+set -eu
+
+meson=$1 build=$2 prefix=$3 libdir=$4 consumer=$5 version=$6
+shift 6
+
+stage=$(mktemp -d)
+trap 'rm -rf "$stage"' EXIT INT TERM
+
+fail ()
+{
+  echo "$*" >&2
+  exit 1
+}
+
+# shellcheck disable=SC2086 # the path of meson may come with an interpreter before it
+DESTDIR=$stage $meson install -C "$build" --no-rebuild --quiet >"$stage/install.log" 2>&1 ||
+  { cat "$stage/install.log" >&2; fail "meson install failed"; }
+
+lib=$stage$prefix/$libdir
+[ -f "$lib/pkgconfig/aioctx-gsource-1.pc" ] || fail "no .pc file in $prefix/$libdir/pkgconfig"
+headers=$(find "$stage" -name '*.h')
+case $headers in
+  *-private.h*) fail "a private header is installed" ;;
+  *aio-version.h*) ;;
+  *) fail "aio-version.h is not installed" ;;
+esac
+
+# The prefix stands in one line of the .pc file. Changed to where the files really are, it is as good
+# as installed, while GLib keeps its place outside of the folder.
+sed -i "s|^prefix=.*|prefix=$stage$prefix|" "$lib/pkgconfig/aioctx-gsource-1.pc"
+PKG_CONFIG_PATH=$lib/pkgconfig${PKG_CONFIG_PATH:+:$PKG_CONFIG_PATH}
+export PKG_CONFIG_PATH
+[ "$(pkg-config --modversion aioctx-gsource-1)" = "$version" ] || fail "the .pc file's version"
+
+# build_and_run KIND CC…: the consumer has to print the version and one run.
+build_and_run ()
+{
+  kind=$1
+  shift
+  # shellcheck disable=SC2086 # the flags are words
+  "$@" -Wall -Wextra -Werror "$consumer" -o "$stage/consumer" $flags ||
+    fail "$kind: the program does not build"
+  [ "$(LD_LIBRARY_PATH=$lib "$stage/consumer")" = "$version 1" ] ||
+    fail "$kind: the program does not do its work"
+}
+
+flags=$(pkg-config --cflags --libs aioctx-gsource-1)
+build_and_run shared "$@"
+ls "$lib"/libaioctx-gsource-1.so.* >/dev/null || fail "no shared library with a version"
+
+rm "$lib"/libaioctx-gsource-1.so*
+[ -f "$lib/libaioctx-gsource-1.a" ] || fail "no static library"
+flags=$(pkg-config --static --cflags --libs aioctx-gsource-1)
+build_and_run static "$@"

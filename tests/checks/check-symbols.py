@@ -1,0 +1,33 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The shared library exports the functions that the public headers declare, and nothing else.
+
+usage: check-symbols.py ROOT LIBRARY [NM]
+"""
+import subprocess
+import sys
+
+sys.dont_write_bytecode = True
+import tree  # noqa: E402
+
+
+def exported(library, nm):
+    lines = subprocess.run([nm, '--dynamic', '--defined-only', '--format=posix', library],
+                           check=True, text=True, capture_output=True).stdout.splitlines()
+    return {line.split()[0].split('@')[0] for line in lines if line.strip()}
+
+
+def main():
+    root, library, *rest = sys.argv[1:]
+    promised = {name for name, symbol in tree.declarations(root).items()
+                if symbol.kind == 'function'}
+    there = exported(library, rest[0] if rest else 'nm')
+    tap = tree.Tap()
+    tap.result('the headers declare functions', [] if promised else ['none found'])
+    tap.result('each declared function is exported', sorted(promised - there))
+    tap.result('nothing else is exported', sorted(there - promised))
+    return tap.finish()
+
+
+if __name__ == '__main__':
+    sys.exit(main())

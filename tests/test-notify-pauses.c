@@ -1,0 +1,780 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The windows of the wakeup protocol, held open: first each alone, for as long as it takes, then
+ * all of them for random moments. After each event there is silence, since more traffic would
+ * repair a wakeup that was lost. */
+#include "aio-test.h"
+#include <aioctx-gsource/aio-notify-private.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <time.h>
+
+#define HOLD_USEC 3000
+
+static void
+hung (int signum)
+{
+  dprintf (STDOUT_FILENO, "Bail out! %s hung for 60 s\n", g_test_get_path ());
+  abort ();
+}
+
+static void
+nothing (gpointer data)
+{
+}
+
+static pthread_t
+start (void *(*func) (void *),
+       void *data)
+{
+  pthread_t thread;
+
+  g_assert_cmpint (pthread_create (&thread, NULL, func, data), ==, 0);
+  return thread;
+}
+
+static void
+join (pthread_t thread)
+{
+  g_assert_cmpint (pthread_join (thread, NULL), ==, 0);
+}
+
+/* One thread stops at one point, once, until it is told to go on. */
+static __thread gboolean is_victim;
+static atomic_int armed_point = -1;
+static atomic_int reached;
+static atomic_int may_go;
+
+static void
+hold_victim (AioPausePoint point)
+{
+  int expected = point;
+
+  if (!is_victim || !atomic_compare_exchange_strong (&armed_point, &expected, -1))
+    return;
+  atomic_store (&reached, 1);
+  while (atomic_load (&may_go) == 0)
+    sched_yield ();
+}
+
+static void
+arm (AioPausePoint point)
+{
+  atomic_store (&reached, 0);
+  atomic_store (&may_go, 0);
+  atomic_store (&armed_point, point);
+}
+
+static void
+wait_until_reached (void)
+{
+  while (atomic_load (&reached) == 0)
+    sched_yield ();
+}
+
+/* One context and the three kinds of loop that may sleep for it. */
+typedef struct
+{
+  AioContext *context;
+  GMainContext *loop;
+  int epfd;
+  AioBH *bh;
+  AioBH *idle;
+  AioBH *kick;
+  atomic_int flag;
+} Home;
+
+static void
+set_flag (gpointer data)
+{
+  atomic_store (&((Home *) data)->flag, 1);
+}
+
+static void
+home_init (Home *home)
+{
+  struct epoll_event event = { .events = EPOLLIN };
+
+  *home = (Home) { .context = aio_context_new_full ("home", NULL) };
+  home->loop = g_main_context_new ();
+  home->epfd = epoll_create1 (EPOLL_CLOEXEC);
+  g_assert_cmpint (epoll_ctl (home->epfd, EPOLL_CTL_ADD, aio_context_get_fd (home->context),
+                              &event), ==, 0);
+  home->bh = aio_bh_new_full (home->context, "flag", set_flag, home, set_flag);
+  home->idle = aio_bh_new (home->context, set_flag, home);
+  home->kick = aio_bh_new (home->context, nothing, NULL);
+  alarm (60);
+}
+
+static void
+home_clear (Home *home)
+{
+  aio_bh_delete (home->bh);
+  aio_bh_delete (home->idle);
+  aio_bh_delete (home->kick);
+  aio_context_unref (home->context);
+  g_main_context_unref (home->loop);
+  close (home->epfd);
+}
+
+static void
+turn_own (Home *home)
+{
+  aio_context_poll (home->context, TRUE);
+}
+
+static void
+turn_main_loop (Home *home)
+{
+  g_main_context_iteration (home->loop, TRUE);
+}
+
+static void
+turn_epoll (Home *home)
+{
+  gint64 timeout = aio_context_get_timeout_ns (home->context);
+  struct epoll_event event;
+
+  epoll_wait (home->epfd, &event, 1, timeout < 0 ? -1 : (int) ((timeout + 999999) / 1000000));
+  aio_context_dispatch (home->context);
+}
+
+typedef void (*TurnFunc) (Home *home);
+
+static const TurnFunc turns[] = { turn_own, turn_main_loop, turn_epoll };
+
+static void
+begin_kind (Home *home,
+            guint kind)
+{
+  if (turns[kind] != turn_main_loop)
+    return;
+  g_assert_cmpuint (aio_context_attach (home->context, home->loop), >, 0);
+  g_main_context_iteration (home->loop, FALSE);
+}
+
+static void
+end_kind (Home *home,
+          guint kind)
+{
+  if (turns[kind] == turn_main_loop)
+    aio_context_detach (home->context);
+}
+
+static void
+wait_for_flag (Home *home,
+               guint kind)
+{
+  while (atomic_load (&home->flag) == 0)
+    turns[kind] (home);
+}
+
+/* What another thread may do to the context, so that the flag gets set. */
+static void
+by_schedule (Home *home)
+{
+  aio_bh_schedule (home->bh);
+}
+
+static void
+by_idle (Home *home)
+{
+  aio_bh_schedule_idle (home->idle);
+}
+
+static void
+by_promotion (Home *home)
+{
+  aio_bh_schedule_idle (home->idle);
+  aio_bh_schedule (home->idle);
+}
+
+static void
+by_rescheduling (Home *home)
+{
+  aio_bh_schedule (home->bh);
+  aio_bh_cancel (home->bh);
+  aio_bh_schedule (home->bh);
+}
+
+static void
+by_post (Home *home)
+{
+  g_assert_true (aio_context_post (home->context, set_flag, home, NULL));
+}
+
+static void
+by_delete (Home *home)
+{
+  aio_bh_delete (home->bh);
+}
+
+static void
+by_notify (Home *home)
+{
+  set_flag (home);
+  aio_context_notify (home->context);
+}
+
+typedef void (*ChangeFunc) (Home *home);
+
+static const ChangeFunc changes[] = {
+  by_schedule, by_idle, by_promotion, by_rescheduling, by_post, by_delete, by_notify,
+};
+
+/* The home thread is held. */
+
+static const AioPausePoint home_points[] = {
+  AIO_PAUSE_LOOKED, AIO_PAUSE_RAISED, AIO_PAUSE_LOWERED, AIO_PAUSE_DRAINED, AIO_PAUSE_RUN_BEGUN,
+  AIO_PAUSE_RELEASED, AIO_PAUSE_RUN_ENDED,
+};
+
+typedef struct
+{
+  Home *home;
+  AioPausePoint point;
+  ChangeFunc change;
+} Attack;
+
+static void *
+change_while_held (void *data)
+{
+  Attack *attack = data;
+
+  /* The points on the way into sleep are reached without help, those on the way out of it need a
+   * reason to wake up. */
+  if (attack->point != AIO_PAUSE_LOOKED && attack->point != AIO_PAUSE_RAISED)
+    {
+      g_usleep (HOLD_USEC);
+      aio_bh_schedule (attack->home->kick);
+    }
+  wait_until_reached ();
+  attack->change (attack->home);
+  atomic_store (&may_go, 1);
+  return NULL;
+}
+
+static void
+hold_home_once (guint         kind,
+                AioPausePoint point,
+                ChangeFunc    change)
+{
+  Home home;
+  Attack attack = { &home, point, change };
+  pthread_t thread;
+  AioBH *bh;
+
+  home_init (&home);
+  /* It may be deleted twice, then, here and in the end. */
+  bh = aio_bh_ref (home.bh);
+  begin_kind (&home, kind);
+  aio_context_poll (home.context, FALSE);
+  is_victim = TRUE;
+  arm (point);
+  thread = start (change_while_held, &attack);
+  wait_for_flag (&home, kind);
+  join (thread);
+  is_victim = FALSE;
+  end_kind (&home, kind);
+  home_clear (&home);
+  aio_bh_unref (bh);
+}
+
+static void
+test_home_held (void)
+{
+  guint kind, i, j;
+
+  g_test_summary ("C12, R3, R4, R6, R7: a change at any point of the home thread's way into sleep "
+                  "and out of it is seen, without another one");
+
+  aio_pause_hook = hold_victim;
+  for (kind = 0; kind < G_N_ELEMENTS (turns); kind++)
+    {
+      for (i = 0; i < G_N_ELEMENTS (home_points); i++)
+        {
+          for (j = 0; j < G_N_ELEMENTS (changes); j++)
+            hold_home_once (kind, home_points[i], changes[j]);
+        }
+    }
+  aio_pause_hook = NULL;
+}
+
+/* A producer is held. */
+
+static const AioPausePoint producer_points[] = {
+  AIO_PAUSE_CLAIMED, AIO_PAUSE_SWAPPED, AIO_PAUSE_WAKER, AIO_PAUSE_LINKED, AIO_PAUSE_WRITTEN,
+};
+
+static const ChangeFunc producing[] = { by_schedule, by_idle, by_promotion, by_post };
+
+static void *
+change_and_be_held (void *data)
+{
+  Attack *attack = data;
+
+  is_victim = TRUE;
+  g_usleep (HOLD_USEC);
+  attack->change (attack->home);
+  return NULL;
+}
+
+static void *
+let_go_later (void *data)
+{
+  Attack *attack = data;
+  int i;
+
+  /* Not every change passes every point. */
+  for (i = 0; i < 50 && atomic_load (&reached) == 0; i++)
+    g_usleep (1000);
+  aio_bh_schedule (attack->home->kick);
+  g_usleep (HOLD_USEC);
+  atomic_store (&may_go, 1);
+  return NULL;
+}
+
+static void
+hold_producer_once (guint         kind,
+                    AioPausePoint point,
+                    ChangeFunc    change)
+{
+  Home home;
+  Attack attack = { &home, point, change };
+  pthread_t producer, releaser;
+
+  home_init (&home);
+  begin_kind (&home, kind);
+  arm (point);
+  producer = start (change_and_be_held, &attack);
+  releaser = start (let_go_later, &attack);
+  wait_for_flag (&home, kind);
+  while (aio_bh_is_scheduled (home.kick))
+    turns[kind] (&home);
+  join (releaser);
+  join (producer);
+  end_kind (&home, kind);
+  home_clear (&home);
+}
+
+static void
+test_producer_held (void)
+{
+  guint kind, i, j;
+
+  g_test_summary ("C2, R2, R7: a producer that is stopped inside schedule delays what comes behind "
+                  "it; once it goes on all is delivered");
+
+  aio_pause_hook = hold_victim;
+  for (kind = 0; kind < G_N_ELEMENTS (turns); kind++)
+    {
+      for (i = 0; i < G_N_ELEMENTS (producer_points); i++)
+        {
+          for (j = 0; j < G_N_ELEMENTS (producing); j++)
+            hold_producer_once (kind, producer_points[i], producing[j]);
+        }
+    }
+  aio_pause_hook = NULL;
+}
+
+static void *
+let_go_after_a_while (void *data)
+{
+  wait_until_reached ();
+  g_usleep (100000);
+  atomic_store (&may_go, 1);
+  return NULL;
+}
+
+static void
+test_hole_does_not_spin (void)
+{
+  guint kind;
+
+  g_test_summary ("C2, R15: meanwhile the home thread neither spins nor sleeps for ever");
+
+  aio_pause_hook = hold_victim;
+  for (kind = 0; kind < G_N_ELEMENTS (turns); kind++)
+    {
+      Home home;
+      Attack attack = { &home, AIO_PAUSE_SWAPPED, by_schedule };
+      AioContextStats stats;
+      pthread_t producer, releaser;
+      gint64 begin = g_get_monotonic_time ();
+      guint n_turns = 0;
+
+      home_init (&home);
+      begin_kind (&home, kind);
+      arm (AIO_PAUSE_SWAPPED);
+      producer = start (change_and_be_held, &attack);
+      releaser = start (let_go_after_a_while, NULL);
+      while (atomic_load (&home.flag) == 0)
+        {
+          turns[kind] (&home);
+          n_turns++;
+        }
+      aio_context_get_stats (home.context, &stats, sizeof stats);
+      n_turns = MAX (n_turns, stats.iterations);
+      /* One a millisecond, and some at the start that do not wait. */
+      g_assert_cmpint (n_turns, <=, 2 * ((g_get_monotonic_time () - begin) / 1000) + 20);
+      join (releaser);
+      join (producer);
+      end_kind (&home, kind);
+      home_clear (&home);
+    }
+  aio_pause_hook = NULL;
+}
+
+static void
+drop_context (gpointer data)
+{
+  aio_context_unref (data);
+}
+
+static void *
+post_the_end (void *data)
+{
+  is_victim = TRUE;
+  g_usleep (HOLD_USEC);
+  aio_bh_schedule_oneshot (data, drop_context, data);
+  return NULL;
+}
+
+static void *
+let_go_soon (void *data)
+{
+  wait_until_reached ();
+  g_usleep (HOLD_USEC);
+  atomic_store (&may_go, 1);
+  return NULL;
+}
+
+static gboolean
+was_reached (gpointer data)
+{
+  return FALSE;
+}
+
+static void
+test_end_waits_for_waker (void)
+{
+  static const AioPausePoint points[] = { AIO_PAUSE_LINKED, AIO_PAUSE_WRITTEN };
+  guint i;
+
+  g_test_summary ("C1, C23: a context that ends in a callback waits for the producer that still "
+                  "has to wake it");
+
+  aio_pause_hook = hold_victim;
+  for (i = 0; i < G_N_ELEMENTS (points); i++)
+    {
+      AioContext *context = aio_context_new ();
+      pthread_t producer, releaser;
+
+      alarm (60);
+      arm (points[i]);
+      producer = start (post_the_end, context);
+      releaser = start (let_go_soon, NULL);
+      /* By the timeout it wakes up even while the one who has to write is held. */
+      aio_context_poll_until (context, was_reached, NULL, 2 * HOLD_USEC);
+      join (producer);
+      join (releaser);
+    }
+  aio_pause_hook = NULL;
+}
+
+/* All points at once, for random moments. */
+
+static __thread guint32 dice;
+
+static guint32
+roll (void)
+{
+  if (dice == 0)
+    dice = (guint32) (gsize) &dice | 1;
+  dice ^= dice << 13;
+  dice ^= dice >> 17;
+  dice ^= dice << 5;
+  return dice;
+}
+
+static void
+pause_at_random (AioPausePoint point)
+{
+  guint32 number = roll ();
+  struct timespec nap = { 0, number / 64 % 20000 };
+  guint spin;
+
+  if (number % 8 == 0)
+    sched_yield ();
+  else if (number % 64 == 1)
+    nanosleep (&nap, NULL);
+  else if (number % 8 == 2)
+    {
+      for (spin = number / 64 % 2000; spin > 0; spin--)
+        atomic_signal_fence (memory_order_seq_cst);
+    }
+}
+
+#define N_PRODUCERS 4
+
+typedef struct _Nest Nest;
+
+typedef struct
+{
+  Nest *nest;
+  AioBH *bh;
+  atomic_int seen;
+} Producer;
+
+struct _Nest
+{
+  Home home;
+  Producer producers[N_PRODUCERS];
+  int n_rounds;
+  int left;
+  int depth;
+  guint kind;
+};
+
+static void
+see_and_nest (gpointer data)
+{
+  Producer *producer = data;
+  Nest *nest = producer->nest;
+
+  nest->left--;
+  atomic_fetch_add (&producer->seen, 1);
+  /* While any are left one of them is on its way, so the blocking poll will come back. */
+  if (nest->left > 0 && nest->depth < 3 && roll () % 4 == 0)
+    {
+      nest->depth++;
+      if (nest->kind == 1 && roll () % 2 == 0)
+        g_main_context_iteration (nest->home.loop, TRUE);
+      else
+        aio_context_poll (nest->home.context, TRUE);
+      nest->depth--;
+    }
+}
+
+static void *
+schedule_one_by_one (void *data)
+{
+  Producer *producer = data;
+  int i;
+
+  for (i = 0; i < producer->nest->n_rounds; i++)
+    {
+      if (roll () % 4 == 0)
+        aio_bh_schedule_idle (producer->bh);
+      aio_bh_schedule (producer->bh);
+      while (atomic_load (&producer->seen) == i)
+        sched_yield ();
+    }
+  return NULL;
+}
+
+static void
+run_nest (guint kind,
+          guint n_producers,
+          int   n_rounds)
+{
+  Nest nest = { .kind = kind, .n_rounds = n_rounds, .left = n_producers * n_rounds };
+  pthread_t threads[N_PRODUCERS];
+  guint i;
+
+  home_init (&nest.home);
+  begin_kind (&nest.home, kind);
+  for (i = 0; i < n_producers; i++)
+    {
+      nest.producers[i].nest = &nest;
+      nest.producers[i].bh = aio_bh_new (nest.home.context, see_and_nest, &nest.producers[i]);
+    }
+  for (i = 0; i < n_producers; i++)
+    threads[i] = start (schedule_one_by_one, &nest.producers[i]);
+  while (nest.left > 0)
+    {
+      turns[kind] (&nest.home);
+      if (nest.left % 256 == 0)
+        alarm (60);
+    }
+  for (i = 0; i < n_producers; i++)
+    {
+      join (threads[i]);
+      g_assert_cmpint (atomic_load (&nest.producers[i].seen), ==, n_rounds);
+      aio_bh_delete (nest.producers[i].bh);
+    }
+  end_kind (&nest.home, kind);
+  home_clear (&nest.home);
+}
+
+static void
+test_random_nested (void)
+{
+  int n_rounds = g_test_thorough () ? 30000 : 500;
+  guint kind;
+
+  g_test_summary ("R2, C18: nested blocking polls inside each kind of loop, four schedulers, "
+                  "random pauses at all points");
+
+  aio_pause_hook = pause_at_random;
+  for (kind = 0; kind < G_N_ELEMENTS (turns); kind++)
+    {
+      run_nest (kind, N_PRODUCERS, n_rounds);
+      /* One alone: nobody else's wakeup may help. */
+      run_nest (kind, 1, 4 * n_rounds);
+    }
+  aio_pause_hook = NULL;
+}
+
+typedef struct
+{
+  Home *home;
+  int n_rounds;
+  atomic_int seen;
+} Rounds;
+
+static void *
+notify_one_by_one (void *data)
+{
+  Rounds *rounds = data;
+  int i;
+
+  for (i = 1; i <= rounds->n_rounds; i++)
+    {
+      atomic_store (&rounds->home->flag, i);
+      aio_context_notify (rounds->home->context);
+      while (atomic_load (&rounds->seen) != i)
+        sched_yield ();
+    }
+  return NULL;
+}
+
+static void
+test_random_notify (void)
+{
+  guint kind;
+  int i;
+
+  g_test_summary ("C12, R6, R5: bare notifications with random pauses; looks that do not block lie "
+                  "between the sleeps");
+
+  aio_pause_hook = pause_at_random;
+  for (kind = 0; kind < G_N_ELEMENTS (turns); kind++)
+    {
+      Home home;
+      Rounds rounds = { &home, g_test_thorough () ? 100000 : 2000, 0 };
+      pthread_t thread;
+
+      home_init (&home);
+      begin_kind (&home, kind);
+      thread = start (notify_one_by_one, &rounds);
+      for (i = 1; i <= rounds.n_rounds; i++)
+        {
+          while (atomic_load (&home.flag) != i)
+            {
+              if (roll () % 4 == 0)
+                aio_context_poll (home.context, FALSE);
+              else
+                turns[kind] (&home);
+            }
+          atomic_store (&rounds.seen, i);
+          if (i % 256 == 0)
+            alarm (60);
+        }
+      join (thread);
+      end_kind (&home, kind);
+      home_clear (&home);
+    }
+  aio_pause_hook = NULL;
+}
+
+/* The pair of accesses that the whole protocol stands on, with our own inline functions. */
+typedef struct
+{
+  AioNotify notify;
+  _Alignas (64) _Atomic (guint) published;
+  _Alignas (64) atomic_int go;
+  atomic_int done;
+  atomic_uint woke;
+  int n_rounds;
+} Litmus;
+
+/* Spins, as the threads are to meet; but not for long, as there may be one processor only. */
+static void
+meet (atomic_int *word,
+      int         value)
+{
+  guint spin = 0;
+
+  while (atomic_load_explicit (word, memory_order_acquire) != value)
+    {
+      if (++spin % 4096 == 0)
+        sched_yield ();
+    }
+}
+
+static void *
+publish_and_wake (void *data)
+{
+  Litmus *litmus = data;
+  gboolean woke;
+  int i;
+
+  for (i = 1; i <= litmus->n_rounds; i++)
+    {
+      meet (&litmus->go, i);
+      aio_exchange_full (&litmus->published, i);
+      woke = aio_notify_begin_wake (&litmus->notify);
+      if (woke)
+        aio_fetch_sub_full (&litmus->notify.wakers, 1);
+      atomic_store (&litmus->woke, woke);
+      atomic_store (&litmus->done, i);
+    }
+  return NULL;
+}
+
+static void
+test_litmus (void)
+{
+  Litmus litmus = { .n_rounds = g_test_thorough () ? 5000000 : 50000 };
+  pthread_t thread = start (publish_and_wake, &litmus);
+  int i, spin, published, n_both = 0, n_seen = 0;
+
+  g_test_summary ("R4: the producer sees the flag or the sleeper sees what was published, or both");
+
+  for (i = 1; i <= litmus.n_rounds; i++)
+    {
+      if (i % 65536 == 1)
+        alarm (60);
+      aio_notify_lower (&litmus.notify);
+      atomic_store_explicit (&litmus.go, i, memory_order_release);
+      for (spin = roll () % 1024; spin > 0; spin--)
+        atomic_signal_fence (memory_order_seq_cst);
+      g_assert_true (aio_notify_raise (&litmus.notify));
+      published = aio_load_full (&litmus.published);
+      meet (&litmus.done, i);
+      g_assert_true (published == i || atomic_load (&litmus.woke));
+      n_both += published == i && atomic_load (&litmus.woke);
+      n_seen += published == i;
+    }
+  join (thread);
+  g_test_message ("%d rounds: the sleeper saw it in %d, both in %d", litmus.n_rounds, n_seen,
+                  n_both);
+}
+
+int
+main (int    argc,
+      char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  signal (SIGALRM, hung);
+  aio_test_add ("/notify-pauses/home-held", test_home_held);
+  aio_test_add ("/notify-pauses/producer-held", test_producer_held);
+  aio_test_add ("/notify-pauses/hole-does-not-spin", test_hole_does_not_spin);
+  aio_test_add ("/notify-pauses/end-waits-for-waker", test_end_waits_for_waker);
+  aio_test_add ("/notify-pauses/random-nested", test_random_nested);
+  aio_test_add ("/notify-pauses/random-notify", test_random_notify);
+  aio_test_add ("/notify-pauses/litmus", test_litmus);
+  return g_test_run ();
+}
