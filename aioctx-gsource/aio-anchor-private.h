@@ -6,7 +6,9 @@
 #include <aioctx-gsource/aio-home-private.h>
 #include <aioctx-gsource/aio-notify-private.h>
 
-typedef struct
+typedef struct _AioAnchor AioAnchor;
+
+struct _AioAnchor
 {
   AioNotify notify;                     /* producers look at it: on a line of its own */
   _Alignas (64) AioHome home;
@@ -18,7 +20,9 @@ typedef struct
 
   /* With home.lock: told when a run that somebody waits for is over. */
   pthread_cond_t run_ended;
-} AioAnchor;
+
+  AioAnchor *next_spare;                /* while it is not in use */
+};
 
 AioAnchor *aio_anchor_new          (const char        *name,
                                     GError           **error);

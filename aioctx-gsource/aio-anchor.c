@@ -5,17 +5,46 @@
 
 #include <time.h>
 
+/* Anchors are never given back to malloc, but used again. A schedule that makes an entry more urgent
+ * looks at the notifier after the callback may have dropped the last reference to everything; what
+ * it finds then is an anchor still, and at worst it wakes another context in vain. */
+static pthread_mutex_t spare_lock = PTHREAD_MUTEX_INITIALIZER;
+static AioAnchor *spare;
+
+static AioAnchor *
+anchor_alloc (void)
+{
+  AioAnchor *anchor;
+
+  pthread_mutex_lock (&spare_lock);
+  anchor = spare;
+  if (anchor != NULL)
+    spare = anchor->next_spare;
+  pthread_mutex_unlock (&spare_lock);
+  return anchor != NULL ? anchor : g_aligned_alloc0 (1, sizeof (AioAnchor), 64);
+}
+
+static void
+anchor_free (AioAnchor *anchor)
+{
+  pthread_mutex_lock (&spare_lock);
+  anchor->next_spare = spare;
+  spare = anchor;
+  pthread_mutex_unlock (&spare_lock);
+}
+
 AioAnchor *
 aio_anchor_new (const char  *name,
                 GError     **error)
 {
-  AioAnchor *anchor = g_aligned_alloc0 (1, sizeof (AioAnchor), 64);
+  AioAnchor *anchor = anchor_alloc ();
 
   if (!aio_notify_init (&anchor->notify, name, error))
     {
-      g_aligned_free (anchor);
+      anchor_free (anchor);
       return NULL;
     }
+  aio_store_relaxed (&anchor->notify.writes, 0);
   aio_home_init (&anchor->home);
   pthread_cond_init (&anchor->run_ended, NULL);
   anchor->name = g_strdup (name);
@@ -36,10 +65,17 @@ aio_anchor_unref (AioAnchor *anchor)
 {
   if (aio_fetch_sub_full (&anchor->refs, 1) != 1)
     return;
+  g_free (anchor->name);
+  /* In a forked child threads of the parent may wait for ever, and glibc would wait for them; and
+   * the lock of the spare ones may be held for ever. */
+  if (aio_fork_is_child (anchor->notify.fork_generation))
+    {
+      g_aligned_free (anchor);
+      return;
+    }
   pthread_cond_destroy (&anchor->run_ended);
   aio_home_clear (&anchor->home);
-  g_free (anchor->name);
-  g_aligned_free (anchor);
+  anchor_free (anchor);
 }
 
 /* A child made by fork() may drop references to what the parent made, and nothing else. */

@@ -50,15 +50,12 @@ free_retired (AioBHSet *set)
     aio_bh_unref (entry_bh (retired));
 }
 
-/* Takes the next entry. It may be the last one of passes that wait further out on the stack; they
- * learn it here. A one-shot is retired at once: it goes with the next entry. */
-static AioEntry
-take_entry (AioBHSet *set)
+/* The tail has moved on to this entry. It may be the last one of passes that wait further out on the
+ * stack; they learn it here. A one-shot is retired at once: it goes with the next entry. */
+static void
+note_taken (AioBHSet *set,
+            AioEntry  entry)
 {
-  AioEntry entry = aio_queue_pop (&set->queue);
-
-  if (entry == 0)
-    return 0;
   for (AioPass *pass = set->passes; pass != NULL; pass = pass->outer)
     if (pass->last == aio_entry_node (entry))
       pass->done = TRUE;
@@ -66,6 +63,16 @@ take_entry (AioBHSet *set)
     free_retired (set);
   if (aio_entry_kind (entry) == AIO_ENTRY_ONESHOT)
     set->retired = entry;
+}
+
+/* Takes the next entry. */
+static AioEntry
+take_entry (AioBHSet *set)
+{
+  AioEntry entry = aio_queue_pop (&set->queue);
+
+  if (entry != 0)
+    note_taken (set, entry);
   return entry;
 }
 
@@ -277,6 +284,7 @@ sweep_front (AioBHSet *set,
              AioEntry  entry)
 {
   guint64 hold = AIO_BH_HOLD;
+  AioNode *former = set->queue.tail;
   AioBH *bh;
 
   if (aio_entry_kind (entry) == AIO_ENTRY_ONESHOT)
@@ -285,11 +293,17 @@ sweep_front (AioBHSet *set,
   bh = entry_bh (entry);
   if (aio_load_acquire (&bh->life) == AIO_BH_LIVE)
     {
-      /* Who schedules it before the entry is taken pushes its other node. */
+      /* The tail moves first: once the state is 0 a producer may push the other node, and that may
+       * be the one that was the tail. If the state has changed, nothing has happened: as long as it
+       * is not 0 nobody pushes, so the former tail still leads here. */
+      set->queue.tail = aio_entry_node (entry);
       if (!aio_compare_and_swap_full (&bh->state, &hold, 0))
-        return FALSE;
+        {
+          set->queue.tail = former;
+          return FALSE;
+        }
       aio_count (&set->n_cancels, 1);
-      take_entry (set);
+      note_taken (set, entry);
       return TRUE;
     }
   if (owes_destroy (bh))
@@ -382,8 +396,13 @@ drop_entries (AioBHSet *set)
         }
       else
         {
-          entry_bh (entry)->unqueued = TRUE;
-          settle_deleted (entry_bh (entry));
+          AioBH *bh = entry_bh (entry);
+
+          /* Made by one of the destroy notifies that run here. */
+          if (aio_load_acquire (&bh->life) == AIO_BH_LIVE)
+            report_leaks (set);
+          bh->unqueued = TRUE;
+          settle_deleted (bh);
         }
     }
 }
@@ -423,6 +442,8 @@ void
 aio_bh_set_drop_all (AioBHSet *set)
 {
   aio_exchange_full (&set->closed, TRUE);
+  /* In a forked child there may be some, on the stack of a thread that does not exist. */
+  set->passes = NULL;
   for (;;)
     {
       report_leaks (set);

@@ -6,7 +6,8 @@
  * return whoever owns a node must
  *
  *   - not free it while it is the tail (see AioBHSet's retired), and
- *   - not push it again while it may be the tail: a bottom half has two nodes and takes turns.
+ *   - not push it again while it may be the tail: a bottom half has two nodes and takes turns, and
+ *     may be claimed for the next push only after the tail has moved onto the last one.
  *
  * A producer swaps the head, then links the former head to its node. In between the queue has a
  * hole: the entries behind it cannot be reached until the producer goes on. The former head is

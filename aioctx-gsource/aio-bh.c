@@ -88,17 +88,6 @@ aio_bh_push (AioBH *bh)
     aio_notify_finish_wake (notify);
 }
 
-/* An entry that is in the queue already now means more: it was cancelled or idle when the home
- * thread looked at it before it went to sleep. State first, flag second: the exchange that changed
- * the state pairs with aio_notify_raise(), as a push does. The anchor outlives the context, so this
- * is safe while the caller keeps the bottom half. */
-static void
-promote (AioBH *bh)
-{
-  if (is_live (bh))
-    aio_notify_wake (&bh->anchor->notify);
-}
-
 /**
  * aio_bh_schedule:
  * @bh: a bottom half
@@ -120,17 +109,23 @@ promote (AioBH *bh)
 void
 aio_bh_schedule (AioBH *bh)
 {
+  AioNotify *notify;
   guint64 old;
 
   g_return_if_fail (bh != NULL);
 
+  /* Not 0 and not normal: the entry is in the queue already and now means more. It was cancelled or
+   * idle when the home thread looked at it before it went to sleep. State first, flag second: the
+   * exchange pairs with aio_notify_raise(), as a push does. After it the bottom half is not touched,
+   * because its callback may have dropped the last reference; anchors are for ever. */
+  notify = &bh->anchor->notify;
   old = aio_exchange_full (&bh->state, AIO_BH_NORMAL);
   if (old & AIO_BH_NORMAL)
     return;
   if (old == 0)
     aio_bh_push (bh);
   else
-    promote (bh);
+    aio_notify_wake (notify);
 }
 
 /**
@@ -150,15 +145,18 @@ aio_bh_schedule (AioBH *bh)
 void
 aio_bh_schedule_idle (AioBH *bh)
 {
+  AioNotify *notify;
   guint64 old;
 
   g_return_if_fail (bh != NULL);
 
+  /* As in aio_bh_schedule(). */
+  notify = &bh->anchor->notify;
   old = aio_fetch_add_full (&bh->state, AIO_BH_IDLE);
   if (old == 0)
     aio_bh_push (bh);
   else if (old == AIO_BH_HOLD)
-    promote (bh);
+    aio_notify_wake (notify);
 }
 
 /**

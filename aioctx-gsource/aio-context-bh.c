@@ -201,7 +201,8 @@ aio_bh_update_timeout (AioContext *context,
 
   g_return_if_fail (context != NULL);
   g_return_if_fail (timeout_ms != NULL);
-  if (!aio_context_may_act (context, G_STRFUNC))
+  /* Looking takes what is cancelled out of the queue, and that is for the home thread alone. */
+  if (!aio_context_take_home (context, G_STRFUNC))
     return;
 
   look = aio_bh_set_look (&context->bhs);

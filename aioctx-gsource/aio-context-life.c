@@ -2,6 +2,7 @@
 /* How a context comes into being and how it ends; whose it is meanwhile. */
 #include <aioctx-gsource/aio-context-private.h>
 #include <aioctx-gsource/aio-boxed-private.h>
+#include <aioctx-gsource/aio-fork-private.h>
 
 /**
  * AioContext:
@@ -120,8 +121,10 @@ aio_context_unref (AioContext *context)
   home = &context->anchor->home;
   if (aio_fetch_sub_full (&context->refs, 1) != 1)
     return;
-  /* Acquire: pairs with aio_home_leave(), as a move of home does. */
-  if (aio_load_acquire (&home->depth) != 0)
+  /* Acquire: pairs with aio_home_leave(), as a move of home does. In a forked child the thread that
+   * iterated does not exist, unless it is the one that forked. */
+  if (aio_load_acquire (&home->depth) != 0 &&
+      (aio_home_is_self (home) || !aio_fork_is_child (home->fork_generation)))
     return;
 
   /* Nobody iterates, and nobody has a reference to begin with: this thread is the home thread. */

@@ -39,6 +39,8 @@ struct _AioContext
   /* Home thread only. */
   AioShell *shell;              /* at most one that is alive; one reference is ours */
   gboolean parked;              /* the flag is up: somebody sleeps for us, or is about to */
+  AioShell *parked_shell;       /* for whom, if it was prepare(); compared, never followed */
+  guint n_taken;                /* notifications taken so far */
   guint n_holes;                /* looks in a row that found a hole */
   gint64 idle_since;            /* monotonic ns when idle ones were first seen; 0: none seen */
   guint n_overdue;              /* parks in a row that found them overdue */
@@ -52,6 +54,8 @@ typedef struct
 {
   AioContext *outer;            /* what was current before */
   gboolean parked;              /* somebody slept for the context when we came */
+  AioShell *parked_shell;       /* who, if it was a GMainContext */
+  guint n_taken;                /* notifications taken until then */
   AioNotifyState found;         /* what the flag was then */
 } AioVisit;
 
@@ -88,4 +92,6 @@ void          aio_context_finalize        (AioContext *context);
 
 /* aio-context-source.c */
 GMainContext *aio_context_get_main        (AioContext *context);
+gboolean      aio_context_is_live_shell   (AioContext *context,
+                                           AioShell   *shell);
 void          aio_context_let_go_of_shell (AioContext *context);

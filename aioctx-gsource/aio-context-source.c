@@ -33,6 +33,15 @@ begin_phase (GSource *source)
   return context;
 }
 
+/* After begin_phase() said NULL: because another thread iterates the context? */
+static gboolean
+is_busy_elsewhere (GSource *source)
+{
+  AioContext *context = ((AioShell *) source)->context;
+
+  return context != NULL && !aio_fork_is_child (context->anchor->notify.fork_generation);
+}
+
 static void
 end_phase (AioContext *context)
 {
@@ -49,8 +58,14 @@ prepare (GSource *source,
 
   *timeout = -1;
   if (context == NULL)
-    return FALSE;
+    {
+      /* Its former home thread is on its way out of the callback that moved it here: look again. */
+      if (is_busy_elsewhere (source))
+        *timeout = 1;
+      return FALSE;
+    }
   park = aio_context_park (context);
+  context->parked_shell = (AioShell *) source;
   end_phase (context);
   *timeout = ms_from_ns (park.timeout_ns);
   return park.ready;
@@ -115,6 +130,14 @@ static gboolean
 has_live_shell (AioContext *context)
 {
   return context->shell != NULL && !g_source_is_destroyed (&context->shell->parent);
+}
+
+/* Is this the shell that drives the context now? A shell that has gone does not sleep any more. */
+gboolean
+aio_context_is_live_shell (AioContext *context,
+                           AioShell   *shell)
+{
+  return context->shell == shell && has_live_shell (context);
 }
 
 /* A shell that was destroyed stays destroyed; then it is time for another one. */

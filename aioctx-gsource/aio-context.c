@@ -86,8 +86,12 @@ repark (AioContext *context,
 {
   AioNotify *notify = &context->anchor->notify;
 
+  if (visit->parked_shell != NULL && !aio_context_is_live_shell (context, visit->parked_shell))
+    return;
   context->parked = TRUE;
-  if (visit->found == AIO_NOTIFY_ASLEEP && aio_notify_raise (notify) &&
+  context->parked_shell = visit->parked_shell;
+  if (visit->found == AIO_NOTIFY_ASLEEP && visit->n_taken == context->n_taken &&
+      aio_notify_raise (notify) &&
       aio_bh_set_look (&context->bhs) == AIO_LOOK_NOTHING)
     return;
   aio_notify_lower (notify);
@@ -106,11 +110,15 @@ aio_context_enter (AioContext *context,
   visit->outer = current_context;
   current_context = context;
   visit->parked = context->parked;
+  visit->parked_shell = context->parked_shell;
+  visit->n_taken = context->n_taken;
   visit->found = AIO_NOTIFY_AWAKE;
   if (visit->parked)
     {
       context->parked = FALSE;
       visit->found = aio_notify_lower (&context->anchor->notify);
+      if (visit->found == AIO_NOTIFY_NOTIFIED)
+        visit->n_taken = ++context->n_taken;
     }
   aio_home_enter (&context->anchor->home);
   return TRUE;
@@ -136,6 +144,17 @@ aio_context_leave (AioContext *context,
 }
 
 /* --- The phases -------------------------------------------------------------------------------- */
+
+/* A notification was taken, or not. Who has parked further out on the stack has to be told, see
+ * repark(). */
+static gboolean
+took (AioContext *context,
+      gboolean    notified)
+{
+  if (notified)
+    context->n_taken++;
+  return notified;
+}
 
 static gint64
 hole_timeout (AioContext *context)
@@ -171,7 +190,7 @@ aio_context_unpark (AioContext *context,
   context->parked = FALSE;
   if (drain)
     aio_notify_drain (&context->anchor->notify);
-  return found == AIO_NOTIFY_NOTIFIED;
+  return took (context, found == AIO_NOTIFY_NOTIFIED);
 }
 
 /* Raises the flag if nothing is due, and tells how long may be slept. The flag stays down whenever
@@ -187,9 +206,13 @@ aio_context_park (AioContext *context)
 
   if (look < AIO_LOOK_HOLE)
     {
-      if (aio_notify_take (notify) || !aio_notify_raise (notify))
-        return (AioPark) { FALSE, TRUE, 0 };
+      if (took (context, aio_notify_take (notify) || !aio_notify_raise (notify)))
+        {
+          context->parked = FALSE;
+          return (AioPark) { FALSE, TRUE, 0 };
+        }
       context->parked = TRUE;
+      context->parked_shell = NULL;
       look = aio_bh_set_look (&context->bhs);
     }
   if (look >= AIO_LOOK_HOLE)
@@ -201,16 +224,18 @@ aio_context_park (AioContext *context)
       return (AioPark) { FALSE, FALSE, hole_timeout (context) };
     }
   context->n_holes = 0;
-  return look == AIO_LOOK_IDLE ? park_idle (context) : (AioPark) { FALSE, FALSE, -1 };
+  if (look == AIO_LOOK_IDLE)
+    return park_idle (context);
+  context->idle_since = 0;
+  context->n_overdue = 0;
+  return (AioPark) { FALSE, FALSE, -1 };
 }
 
-/* Is there anything to run now that we are awake? Idle ones count. */
+/* Is there anything to run now that we are awake? Idle ones count, and may stand before a hole. */
 gboolean
 aio_context_is_due (AioContext *context)
 {
-  AioLook look = aio_bh_set_look (&context->bhs);
-
-  return look == AIO_LOOK_WORK || look == AIO_LOOK_IDLE;
+  return aio_bh_set_look (&context->bhs) != AIO_LOOK_NOTHING;
 }
 
 /* One pass, between enter and leave. With a source it ends when that is destroyed. */
@@ -259,7 +284,8 @@ iterate_entered (AioContext *context,
 
   do
     {
-      last = notified || deadline == 0 || aio_notify_take (&context->anchor->notify);
+      last = notified || deadline == 0 ||
+             took (context, aio_notify_take (&context->anchor->notify));
       if (!last)
         last = sleep_until (context, deadline);
       result = aio_context_run (context, NULL);

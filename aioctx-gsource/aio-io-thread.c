@@ -51,10 +51,16 @@ AIO_DEFINE_BOXED_TYPE (AioIOThread, aio_io_thread, aio_io_thread_ref, aio_io_thr
 static void
 io_thread_free (AioIOThread *self)
 {
+  gboolean is_child = aio_fork_is_child (self->context->anchor->notify.fork_generation);
+
   aio_context_unref (self->context);
   g_main_context_unref (self->main_context);
-  pthread_cond_destroy (&self->stopped);
-  pthread_mutex_destroy (&self->lock);
+  /* In a forked child threads of the parent may wait for ever, and glibc would wait for them. */
+  if (!is_child)
+    {
+      pthread_cond_destroy (&self->stopped);
+      pthread_mutex_destroy (&self->lock);
+    }
   g_free (self);
 }
 
