@@ -124,11 +124,25 @@ typedef enum
   N_STYLES
 } Style;
 
-typedef struct { AioPausePoint point; Op op; Style style; gboolean by_thread;           /* another
-thread acts at the point, or this one, as a signal would */ AioContext *context; GMainContext
-*main_context; AioBH *target; AioBH *other; atomic_uint value;            /* relaxed: the schedule
-has to order it */ atomic_int cancelled; guint seen; guint runs; guint other_runs; guint shot_runs;
-guint destroyed; guint other_destroyed; } Scene;
+typedef struct
+{
+  AioPausePoint point;
+  Op op;
+  Style style;
+  AioContext *context;
+  GMainContext *main_context;
+  AioBH *target;
+  AioBH *other;
+  atomic_uint value;            /* relaxed: the schedule has to order it */
+  atomic_int cancelled;
+  atomic_int awake;             /* the home thread is back from its sleep */
+  guint seen;
+  guint runs;
+  guint other_runs;
+  guint shot_runs;
+  guint destroyed;
+  guint other_destroyed;
+} Scene;
 
 static void
 target_cb (gpointer data)
@@ -370,7 +384,7 @@ play (AioPausePoint point,
       Style         style,
       gboolean      by_thread)
 {
-  Scene scene = { .point = point, .op = op, .style = style, .by_thread = by_thread };
+  Scene scene = { .point = point, .op = op, .style = style };
 
   g_test_message ("point %d, operation %d, style %d, %s", point, op, style,
                   by_thread ? "by another thread" : "as a signal");

@@ -185,7 +185,7 @@ drop_prepare (Drop     *drop,
 static void
 drop_rounds (gboolean attached)
 {
-  Drop drop = { .n_rounds = g_test_thorough () ? 1000000 : 20000 };
+  Drop drop = { .n_rounds = g_test_thorough () ? 1000000 : 6000 };
   pthread_t thread;
   guint round;
 

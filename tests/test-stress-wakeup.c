@@ -48,8 +48,9 @@ typedef struct
   AioBH *bh;
   int goal;
   guint seed;
-  atomic_int seen;
-  atomic_int wanted;            /* by a bare notification: the home thread is to repeat it */
+  atomic_int asked;             /* the number of the event that is on its way */
+  atomic_int wanted;            /* the same, if it is a bare notification */
+  atomic_int seen;              /* the number of the last one that has arrived */
 } Producer;
 
 struct _Arena
@@ -64,10 +65,31 @@ struct _Arena
   gboolean nests;
 };
 
+/* A bare notification came, which may have ended an iteration already. */
+static gboolean
+is_wanted (Producer *producer)
+{
+  return atomic_load (&producer->wanted) == atomic_load (&producer->seen) + 1;
+}
+
+static gboolean
+is_any_wanted (Arena *arena)
+{
+  guint i;
+
+  for (i = 0; i < arena->n_producers; i++)
+    {
+      if (is_wanted (&arena->producers[i]))
+        return TRUE;
+    }
+  return FALSE;
+}
+
 static void
 maybe_nest (Arena *arena)
 {
-  if (!arena->nests || arena->left == 0 || arena->depth == 3 || rand_r (&arena->seed) % 4 != 0)
+  if (!arena->nests || arena->left == 0 || arena->depth == 3 || rand_r (&arena->seed) % 4 != 0 ||
+      is_any_wanted (arena))
     return;
 
   /* While any are left one of them is on its way, so a blocking iteration will come back. */
@@ -84,6 +106,9 @@ see (gpointer data)
 {
   Producer *producer = data;
 
+  /* An idle schedule that was to be promoted may have run before: then it runs twice. */
+  if (atomic_load (&producer->seen) == atomic_load (&producer->asked))
+    return;
   producer->arena->left--;
   atomic_fetch_add (&producer->seen, 1);
   maybe_nest (producer->arena);
@@ -99,6 +124,7 @@ produce (void *data)
     {
       for (spin = rand_r (&producer->seed) % 512; spin > 0; spin--)
         atomic_signal_fence (memory_order_seq_cst);
+      atomic_store (&producer->asked, i + 1);
       switch (rand_r (&producer->seed) % 4)
         {
         case 0:
@@ -122,18 +148,20 @@ produce (void *data)
   return NULL;
 }
 
-/* What a bare notification asked for. */
+/* What bare notifications asked for. The next one may have come meanwhile, and have ended an
+ * iteration that was nested in see(): nothing else will tell. */
 static void
 look_for_wanted (Arena *arena)
 {
   guint i;
 
-  for (i = 0; i < arena->n_producers; i++)
+  while (is_any_wanted (arena))
     {
-      Producer *producer = &arena->producers[i];
-
-      if (atomic_load (&producer->wanted) == atomic_load (&producer->seen) + 1)
-        see (producer);
+      for (i = 0; i < arena->n_producers; i++)
+        {
+          if (is_wanted (&arena->producers[i]))
+            see (&arena->producers[i]);
+        }
     }
 }
 
@@ -387,7 +415,7 @@ static atomic_int n_signals;
 static void
 schedule_in_handler (int signum)
 {
-  atomic_fetch_add (&n_signals, 1);
+  atomic_store (&signalled->asked, atomic_fetch_add (&n_signals, 1) + 1);
   aio_bh_schedule (signalled->bh);
   aio_context_notify (signalled->arena->context);
 }

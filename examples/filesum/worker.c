@@ -42,7 +42,8 @@ job_get_load (Job *job)
 }
 
 /* Main thread: a job comes back. Only here may it be marked as done. If the worker did that, the
- * main thread might see the mark at once, print the job and free it, with this post still to come. */
+ * main thread might see the mark at once, print the job and free it, and this post would still be
+ * to come. */
 static void
 worker_done (gpointer data)
 {
