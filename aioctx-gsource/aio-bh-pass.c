@@ -50,8 +50,8 @@ free_retired (AioBHSet *set)
     aio_bh_unref (entry_bh (retired));
 }
 
-/* The tail has moved on to this entry. It may be the last one of passes that wait further out on the
- * stack; they learn it here. A one-shot is retired at once: it goes with the next entry. */
+/* The tail has moved on to this entry. It may be the last one of passes that wait further out on
+ * the stack; they learn it here. A one-shot is retired at once: it goes with the next entry. */
 static void
 note_taken (AioBHSet *set,
             AioEntry  entry)
@@ -102,8 +102,8 @@ settle_deleted (AioBH *bh)
  * scheduled anew.
  *
  * Deleted before the exchange: this was its last entry, and the state stays set for ever. Deleted
- * around the exchange: either nobody has claimed it since, then this was the last entry; or somebody
- * has, then one more is coming and the rest is done when it comes. */
+ * around the exchange: either nobody has claimed it since, then this was the last entry; or
+ * somebody has, then one more is coming and the rest is done when it comes. */
 static guint64
 release (AioBH *bh)
 {

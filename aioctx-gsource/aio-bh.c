@@ -15,9 +15,9 @@
  * that come before it has run merge into one run, which sees everything that was written before any
  * of them. Bottom halves run in the order in which they were scheduled.
  *
- * The context owns it from [ctor@Aio.BH.new] until [method@Aio.BH.delete] or its own end. References
- * only keep the pointer valid: a bottom half that was deleted, or whose context is gone, is dead,
- * and scheduling or cancelling it does nothing.
+ * The context owns it from [ctor@Aio.BH.new] until [method@Aio.BH.delete] or its own end.
+ * References only keep the pointer valid: a bottom half that was deleted, or whose context is gone,
+ * is dead, and scheduling or cancelling it does nothing.
  *
  * Since: 0.1
  */
@@ -116,8 +116,8 @@ aio_bh_schedule (AioBH *bh)
 
   /* Not 0 and not normal: the entry is in the queue already and now means more. It was cancelled or
    * idle when the home thread looked at it before it went to sleep. State first, flag second: the
-   * exchange pairs with aio_notify_raise(), as a push does. After it the bottom half is not touched,
-   * because its callback may have dropped the last reference; anchors are for ever. */
+   * exchange pairs with aio_notify_raise(), as a push does. After it the bottom half is not
+   * touched, because its callback may have dropped the last reference; anchors are for ever. */
   notify = &bh->anchor->notify;
   old = aio_exchange_full (&bh->state, AIO_BH_NORMAL);
   if (old & AIO_BH_NORMAL)
@@ -378,6 +378,8 @@ gboolean
 aio_bh_is_scheduled (AioBH *bh)
 {
   g_return_val_if_fail (bh != NULL, FALSE);
+  if (!aio_anchor_is_usable (bh->anchor, G_STRFUNC))
+    return FALSE;
 
   return is_live (bh) && (aio_load_acquire (&bh->state) & AIO_BH_PENDING) != 0;
 }
@@ -419,6 +421,14 @@ AioContext *
 aio_bh_get_context (AioBH *bh)
 {
   g_return_val_if_fail (bh != NULL, NULL);
+  if (!aio_anchor_is_usable (bh->anchor, G_STRFUNC))
+    return NULL;
+  if (aio_home_is_taken (&bh->anchor->home))
+    {
+      g_critical ("%s: AioContext “%s” of bottom half “%s” is iterated by another thread",
+                  G_STRFUNC, bh->anchor->name, bh->name);
+      return NULL;
+    }
 
   return is_live (bh) ? bh->set->context : NULL;
 }

@@ -170,7 +170,7 @@ aio_context_get_name (AioContext *context)
   return context->anchor->name;
 }
 
-/* --- The home thread --------------------------------------------------------------------------- */
+/* --- The home thread -------------------------------------------------------------------------- */
 
 static gboolean
 is_main_owner (AioContext *context)

@@ -20,7 +20,7 @@ typedef struct
  * GMainContext holds. GLib drops it when the source is destroyed and when the GMainContext ends. */
 typedef struct
 {
-  AioContext *context;
+  AioContext *context;          /* NULL once it was abandoned */
   GMainContext *main_context;   /* no reference */
 } AioAttachment;
 
@@ -94,4 +94,5 @@ void          aio_context_finalize        (AioContext *context);
 GMainContext *aio_context_get_main        (AioContext *context);
 gboolean      aio_context_is_live_shell   (AioContext *context,
                                            AioShell   *shell);
+void          aio_context_abandon_attachment (AioContext *context);
 void          aio_context_let_go_of_shell (AioContext *context);

@@ -208,11 +208,27 @@ detached (gpointer data)
   AioAttachment *attachment = data;
   AioContext *context = attachment->context;
 
-  aio_home_lock (&context->anchor->home);
-  if (context->attachment == attachment)
-    context->attachment = NULL;
-  aio_home_unlock (&context->anchor->home);
+  if (context != NULL)
+    {
+      aio_home_lock (&context->anchor->home);
+      if (context->attachment == attachment)
+        context->attachment = NULL;
+      aio_home_unlock (&context->anchor->home);
+      aio_context_unref (context);
+    }
   g_free (attachment);
+}
+
+/* In a forked child: the GMainContext may be held for ever by a thread of the parent, and destroying
+ * the source would wake that. So its reference is dropped, and the source left as it is. */
+void
+aio_context_abandon_attachment (AioContext *context)
+{
+  AioAttachment *attachment = g_steal_pointer (&context->attachment);
+
+  if (attachment == NULL)
+    return;
+  attachment->context = NULL;
   aio_context_unref (context);
 }
 

@@ -57,7 +57,7 @@ aio_context_set_for_thread (AioContext *context)
   thread_context = context;
 }
 
-/* --- Entering and leaving ---------------------------------------------------------------------- */
+/* --- Entering and leaving --------------------------------------------------------------------- */
 
 /* Makes the calling thread the home thread if it is not. */
 gboolean
@@ -143,7 +143,7 @@ aio_context_leave (AioContext *context,
     aio_home_leave (home);
 }
 
-/* --- The phases -------------------------------------------------------------------------------- */
+/* --- The phases ------------------------------------------------------------------------------- */
 
 /* A notification was taken, or not. Who has parked further out on the stack has to be told, see
  * repark(). */
@@ -249,7 +249,7 @@ aio_context_run (AioContext *context,
   return aio_bh_set_run (&context->bhs, source);
 }
 
-/* --- The mini event loop ----------------------------------------------------------------------- */
+/* --- The mini event loop ---------------------------------------------------------------------- */
 
 /* Sleeps until something is due, or until the deadline (monotonic ns, -1 for ever). Returns TRUE
  * when the caller is to come back whatever there was to run: notified, or the time is over. */
@@ -459,7 +459,7 @@ aio_context_notify (AioContext *context)
   aio_notify_poke (&context->anchor->notify);
 }
 
-/* --- For foreign loops ------------------------------------------------------------------------- */
+/* --- For foreign loops ------------------------------------------------------------------------ */
 
 /**
  * aio_context_get_fd:
@@ -481,6 +481,8 @@ int
 aio_context_get_fd (AioContext *context)
 {
   g_return_val_if_fail (context != NULL, -1);
+  if (!aio_anchor_is_usable (context->anchor, G_STRFUNC))
+    return -1;
 
   return context->anchor->notify.read_fd;
 }

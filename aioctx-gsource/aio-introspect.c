@@ -30,6 +30,8 @@ aio_context_get_stats (AioContext      *context,
 
   g_return_if_fail (context != NULL);
   g_return_if_fail (stats != NULL);
+  if (!aio_anchor_is_usable (context->anchor, G_STRFUNC))
+    return;
 
   bhs = &context->bhs;
   all.iterations = aio_load_relaxed (&context->n_iterations);

@@ -53,6 +53,8 @@ io_thread_free (AioIOThread *self)
 {
   gboolean is_child = aio_fork_is_child (self->context->anchor->notify.fork_generation);
 
+  if (is_child)
+    aio_context_abandon_attachment (self->context);
   aio_context_unref (self->context);
   g_main_context_unref (self->main_context);
   /* In a forked child threads of the parent may wait for ever, and glibc would wait for them. */
@@ -105,18 +107,23 @@ run_thread (gpointer data)
   return NULL;
 }
 
-/* g_main_context_new() ends the program if it gets no descriptor. So one is taken and given back
- * just before; that leaves a race with other threads, but turns the usual case into an error. */
+/* g_main_context_new() ends the program if it gets no descriptor. So they are taken and given back
+ * just before: one for the GMainContext, and one for the default one of the process, which GLib
+ * makes as soon as another becomes thread-default. That leaves a race with other threads, but turns
+ * the usual case into an error. */
 static gboolean
-probe_descriptor (const char  *name,
-                  GError     **error)
+probe_descriptors (const char  *name,
+                   GError     **error)
 {
   int fd = open ("/dev/null", O_RDONLY | O_CLOEXEC);
+  int other = fd >= 0 ? fcntl (fd, F_DUPFD_CLOEXEC, 0) : -1;
   int saved_errno = errno;
 
   if (fd >= 0)
+    close (fd);
+  if (other >= 0)
     {
-      close (fd);
+      close (other);
       return TRUE;
     }
   g_set_error (error, G_IO_ERROR, g_io_error_from_errno (saved_errno),
@@ -175,7 +182,7 @@ aio_io_thread_new (const char  *name,
   context = aio_context_new_full (name, error);
   if (context == NULL)
     return NULL;
-  if (!probe_descriptor (name, error))
+  if (!probe_descriptors (name, error))
     {
       aio_context_unref (context);
       return NULL;
@@ -183,6 +190,7 @@ aio_io_thread_new (const char  *name,
 
   self = g_new0 (AioIOThread, 1);
   self->context = context;
+  g_main_context_default ();
   self->main_context = g_main_context_new ();
   aio_store_relaxed (&self->refs, 1);
   aio_store_relaxed (&self->holders, 2);

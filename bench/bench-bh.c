@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What a bottom half costs, beside what GLib offers for the same work.
  *
- * The peers are used as the GLib reference manual says: "The Main Event Loop", g_idle_add() for work
- * in the same thread and g_main_context_invoke() for work from another one. */
+ * The peers are used as the GLib reference manual says: "The Main Event Loop", g_idle_add() for
+ * work in the same thread and g_main_context_invoke() for work from another one. */
 #include "bench.h"
 
 #include <aioctx-gsource/aioctx-gsource.h>
@@ -26,7 +26,7 @@ count_idle (gpointer data)
   return G_SOURCE_REMOVE;
 }
 
-/* --- One thread -------------------------------------------------------------------------------- */
+/* --- One thread ------------------------------------------------------------------------------- */
 
 typedef struct
 {
@@ -166,7 +166,7 @@ bench_one_thread (void)
   ours_clear (&attached);
 }
 
-/* --- Two threads: a producer posts, a GMainContext runs it ------------------------------------- */
+/* --- Two threads: a producer posts, a GMainContext runs it ------------------------------------ */
 
 typedef struct
 {
