@@ -32,6 +32,14 @@ now_ns (void)
   return g_get_monotonic_time () * NSEC_PER_USEC;
 }
 
+/* Never negative, which would be for ever. (MAX() would ask the clock twice.) */
+static gint64
+time_left (gint64 deadline,
+           gint64 now)
+{
+  return deadline > now ? deadline - now : 0;
+}
+
 /**
  * aio_context_get_current:
  *
@@ -260,7 +268,7 @@ sleep_until (AioContext *context,
   struct pollfd wakeup = { context->anchor->notify.read_fd, POLLIN, 0 };
   AioPark park = aio_context_park (context);
   gint64 timeout = park.timeout_ns;
-  gint64 left = deadline < 0 ? -1 : MAX (deadline - now_ns (), 0);
+  gint64 left = deadline < 0 ? -1 : time_left (deadline, now_ns ());
   struct timespec ts;
 
   if (park.ready || park.notified)

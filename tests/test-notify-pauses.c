@@ -426,34 +426,50 @@ test_hole_does_not_spin (void)
   aio_pause_hook = NULL;
 }
 
+typedef struct
+{
+  AioContext *context;
+  gboolean dropped;
+  atomic_int posted;
+} End;
+
 static void
 drop_context (gpointer data)
 {
-  aio_context_unref (data);
+  End *end = data;
+
+  end->dropped = TRUE;
+  aio_context_unref (end->context);
 }
 
 static void *
 post_the_end (void *data)
 {
+  End *end = data;
+
   is_victim = TRUE;
   g_usleep (HOLD_USEC);
-  aio_bh_schedule_oneshot (data, drop_context, data);
+  aio_bh_schedule_oneshot (end->context, drop_context, end);
+  atomic_store (&end->posted, 1);
   return NULL;
 }
 
 static void *
 let_go_soon (void *data)
 {
-  wait_until_reached ();
+  End *end = data;
+
+  while (atomic_load (&reached) == 0 && atomic_load (&end->posted) == 0)
+    sched_yield ();
   g_usleep (HOLD_USEC);
   atomic_store (&may_go, 1);
   return NULL;
 }
 
 static gboolean
-was_reached (gpointer data)
+is_dropped (gpointer data)
 {
-  return FALSE;
+  return ((End *) data)->dropped;
 }
 
 static void
@@ -468,15 +484,16 @@ test_end_waits_for_waker (void)
   aio_pause_hook = hold_victim;
   for (i = 0; i < G_N_ELEMENTS (points); i++)
     {
-      AioContext *context = aio_context_new ();
+      End end = { .context = aio_context_new () };
       pthread_t producer, releaser;
 
       alarm (60);
       arm (points[i]);
-      producer = start (post_the_end, context);
-      releaser = start (let_go_soon, NULL);
+      producer = start (post_the_end, &end);
+      releaser = start (let_go_soon, &end);
       /* By the timeout it wakes up even while the one who has to write is held. */
-      aio_context_poll_until (context, was_reached, NULL, 2 * HOLD_USEC);
+      while (!end.dropped)
+        aio_context_poll_until (end.context, is_dropped, &end, HOLD_USEC / 2);
       join (producer);
       join (releaser);
     }

@@ -105,15 +105,18 @@ typedef enum
   LAST_BH,
   LAST_ONESHOT,
   LAST_POST,
+  LAST_CANCELLED,       /* a bottom half whose entry is in the queue, but was cancelled */
   N_LASTS
 } Last;
 
 typedef struct
 {
   AioContext *context;
-  AioBH *bh;
-  Last kind;
   GMainContext *main_context;
+  Last kind;
+  AioBH *bh;
+  AioBH *gate;
+  guint round;
   atomic_uint offered;          /* the round that the other thread is to send for */
   atomic_uint sent;             /* the round for which it has */
   atomic_uint dropped;          /* the round in which the callback ran */
@@ -164,22 +167,48 @@ drop_thread (void *data)
   return NULL;
 }
 
+/* Runs just before the entry that was cancelled, and waits until that is due again. */
 static void
-drop_prepare (Drop     *drop,
-              gboolean  attached,
-              guint     round)
+gate_cb (gpointer data)
+{
+  Drop *drop = data;
+
+  atomic_store (&drop->offered, drop->round);
+  while (!aio_bh_is_scheduled (drop->bh))
+    sched_yield ();
+  aio_bh_delete (drop->gate);
+}
+
+static void
+drop_iterate (Drop     *drop,
+              gboolean  blocking)
+{
+  if (drop->main_context != NULL)
+    g_main_context_iteration (drop->main_context, blocking);
+  else
+    aio_context_poll (drop->context, blocking);
+}
+
+static void
+drop_prepare (Drop *drop)
 {
   drop->context = aio_context_new ();
-  drop->kind = round % N_LASTS;
-  drop->bh = drop->kind != LAST_BH ? NULL
-                                   : aio_bh_new_full (drop->context, "last", drop_cb, drop,
-                                                      drop_destroy);
-  if (attached)
+  drop->kind = drop->round % N_LASTS;
+  drop->bh = NULL;
+  if (drop->kind == LAST_BH || drop->kind == LAST_CANCELLED)
+    drop->bh = aio_bh_new_full (drop->context, "last", drop_cb, drop, drop_destroy);
+  if (drop->main_context != NULL)
     aio_context_attach (drop->context, drop->main_context);
-  if (attached)
-    g_main_context_iteration (drop->main_context, FALSE);
-  else
-    aio_context_poll (drop->context, FALSE);
+  drop_iterate (drop, FALSE);
+  if (drop->kind != LAST_CANCELLED)
+    {
+      atomic_store (&drop->offered, drop->round);
+      return;
+    }
+  drop->gate = aio_bh_new (drop->context, gate_cb, drop);
+  aio_bh_schedule (drop->gate);
+  aio_bh_schedule (drop->bh);
+  aio_bh_cancel (drop->bh);
 }
 
 static void
@@ -187,27 +216,20 @@ drop_rounds (gboolean attached)
 {
   Drop drop = { .n_rounds = g_test_thorough () ? 1000000 : 6000 };
   pthread_t thread;
-  guint round;
 
   if (attached)
     drop.main_context = g_main_context_new ();
   drop.random = g_test_rand_int () | 1;
   g_assert_cmpint (pthread_create (&thread, NULL, drop_thread, &drop), ==, 0);
-  for (round = 1; round <= drop.n_rounds; round++)
+  for (drop.round = 1; drop.round <= drop.n_rounds; drop.round++)
     {
-      drop_prepare (&drop, attached, round);
-      atomic_store (&drop.offered, round);
-      while (atomic_load (&drop.dropped) != round)
-        {
-          if (attached)
-            g_main_context_iteration (drop.main_context, round % 4 == 0);
-          else
-            aio_context_poll (drop.context, round % 4 == 0);
-        }
-      g_assert_cmpuint (atomic_load (&drop.destroyed), ==, round);
-      while (atomic_load (&drop.sent) != round)
+      drop_prepare (&drop);
+      while (atomic_load (&drop.dropped) != drop.round)
+        drop_iterate (&drop, drop.round % 3 == 0);
+      g_assert_cmpuint (atomic_load (&drop.destroyed), ==, drop.round);
+      while (atomic_load (&drop.sent) != drop.round)
         sched_yield ();
-      atomic_store (&alive, round);
+      atomic_store (&alive, drop.round);
     }
   pthread_join (thread, NULL);
   if (attached)

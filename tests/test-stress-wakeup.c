@@ -716,8 +716,9 @@ walk (void *data)
   Walker *walker = data;
   Wanderer *wanderer = walker->wanderer;
   Arena *arena = &wanderer->arena;
+  gboolean over;
 
-  for (;;)
+  do
     {
       while (atomic_load (&wanderer->turn) != walker->number)
         sched_yield ();
@@ -726,10 +727,11 @@ walk (void *data)
       look_for_wanted (arena);
       if (arena->left > 0)
         aio_context_poll (arena->context, TRUE);
+      over = arena->left == 0;
       atomic_store (&wanderer->turn, (walker->number + 1) % 3);
-      if (arena->left == 0)
-        return NULL;
     }
+  while (!over);
+  return NULL;
 }
 
 static void
