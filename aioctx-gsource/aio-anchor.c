@@ -6,8 +6,9 @@
 #include <time.h>
 
 /* Anchors are never given back to malloc, but used again. A schedule that makes an entry more
- * urgent looks at the notifier after the callback may have dropped the last reference to everything;
- * what it finds then is an anchor still, and at worst it wakes another context in vain. */
+ * urgent looks at the notifier after the callback may have dropped the last reference to
+ * everything; what it finds then is an anchor still, and at worst it wakes another context in
+ * vain. */
 static pthread_mutex_t spare_lock = PTHREAD_MUTEX_INITIALIZER;
 static AioAnchor *spare;
 

@@ -219,8 +219,9 @@ detached (gpointer data)
   g_free (attachment);
 }
 
-/* In a forked child: the GMainContext may be held for ever by a thread of the parent, and destroying
- * the source would wake that. So its reference is dropped, and the source left as it is. */
+/* In a forked child: the GMainContext may be held for ever by a thread of the parent, and
+ * destroying the source would wake that. So its reference is dropped, and the source left as it
+ * is. */
 void
 aio_context_abandon_attachment (AioContext *context)
 {

@@ -4,6 +4,7 @@
  * their own. */
 #include "aio-test.h"
 
+#include <sys/mman.h>
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -1128,6 +1129,92 @@ test_dead_orphaned (void)
   g_assert_cmpuint (destroyed, ==, 1);
 }
 
+/* ---- What rests costs nothing (C9, R26) ---- */
+
+#define N_RESTING 20000
+
+static int
+compare_addresses (gconstpointer a,
+                   gconstpointer b)
+{
+  guintptr x = *(const guintptr *) a, y = *(const guintptr *) b;
+
+  return (x > y) - (x < y);
+}
+
+/* The longest stretch of memory in which nothing lies but the bottom halves: whole pages of it. */
+static void *
+find_stretch (guintptr *addresses,
+              gsize    *length)
+{
+  const guintptr page = sysconf (_SC_PAGESIZE);
+  guintptr best = 0, first = addresses[0];
+  guint i;
+
+  qsort (addresses, N_RESTING, sizeof *addresses, compare_addresses);
+  *length = 0;
+  first = addresses[0];
+  for (i = 1; i < N_RESTING; i++)
+    {
+      guintptr begin = (first + page - 1) & ~(page - 1);
+      guintptr end = addresses[i] & ~(page - 1);
+
+      if (addresses[i] - addresses[i - 1] > 1024)
+        first = addresses[i];
+      else if (end > begin && end - begin > *length)
+        {
+          best = begin;
+          *length = end - begin;
+        }
+    }
+  return (void *) best;
+}
+
+static void
+test_resting (void)
+{
+  AioContext *context = aio_context_new ();
+  guintptr *addresses = g_new (guintptr, N_RESTING);
+  AioBH **resting = g_new (AioBH *, N_RESTING);
+  guint runs = 0, i, round;
+  AioBH *bh;
+  gsize length;
+  void *stretch;
+
+  g_test_summary ("C9, R26: a schedule and a poll touch nothing of the bottom halves that rest: "
+                  "their memory cannot even be read meanwhile");
+
+  for (i = 0; i < N_RESTING; i++)
+    {
+      resting[i] = aio_bh_new (context, count_run, &runs);
+      addresses[i] = (guintptr) resting[i];
+    }
+  stretch = find_stretch (addresses, &length);
+  bh = aio_bh_new (context, count_run, &runs);
+  aio_bh_schedule (bh);
+  aio_bh_poll (context);
+
+  g_assert_cmpuint (length, >, N_RESTING * 64);
+  g_assert_cmpint (mprotect (stretch, length, PROT_NONE), ==, 0);
+  for (round = 0; round < 10; round++)
+    {
+      aio_bh_schedule (bh);
+      g_assert_cmpint (aio_bh_poll (context), ==, 1);
+      aio_bh_schedule (bh);
+      g_assert_true (aio_context_poll (context, TRUE));
+      g_assert_false (aio_context_poll (context, FALSE));
+    }
+  g_assert_cmpint (mprotect (stretch, length, PROT_READ | PROT_WRITE), ==, 0);
+  g_assert_cmpuint (runs, ==, 21);
+
+  for (i = 0; i < N_RESTING; i++)
+    aio_bh_delete (resting[i]);
+  aio_bh_delete (bh);
+  aio_context_unref (context);
+  g_free (resting);
+  g_free (addresses);
+}
+
 int
 main (int    argc,
       char **argv)
@@ -1155,5 +1242,6 @@ main (int    argc,
   aio_test_add ("/bh/references", test_references);
   aio_test_add ("/bh/dead/deleted", test_dead_deleted);
   aio_test_add ("/bh/dead/orphaned", test_dead_orphaned);
+  aio_test_add ("/bh/resting", test_resting);
   return g_test_run ();
 }

@@ -1643,7 +1643,6 @@ test_several (void)
 {
   static const int priorities[] = { G_PRIORITY_LOW, G_PRIORITY_HIGH, G_PRIORITY_DEFAULT };
   g_autoptr (GMainContext) loop = g_main_context_new ();
-  g_autoptr (GString) log = g_string_new (NULL);
   Letters letters[3];
   guint i;
 

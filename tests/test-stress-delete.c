@@ -388,6 +388,54 @@ test_mill (void)
   both_ways (mill_run);
 }
 
+/* One delete aimed at the moment in which the home thread releases the entry: the delay between
+ * schedule and delete wanders over it. */
+static void *
+aiming_thread (void *data)
+{
+  Miller *miller = data;
+  Mill *mill = miller->mill;
+  guint round;
+  AioBH *bh;
+
+  for (round = 1; round <= mill->n_rounds; round++)
+    {
+      bh = grain_new (mill);
+      aio_bh_schedule (bh);
+      spin (next_random (&miller->random) % 200);
+      aio_bh_delete (bh);
+      while (atomic_load (&mill->destroyed) != round)
+        sched_yield ();
+      if (round % 256 == 0)
+        atomic_fetch_add (&alive, 1);
+    }
+  atomic_fetch_sub (&threads_left, 1);
+  return NULL;
+}
+
+static void
+aimed_delete (Loop *loop)
+{
+  Mill mill = { .loop = loop, .n_rounds = g_test_thorough () ? 5000000 : 100000 };
+  Miller miller = { &mill, g_test_rand_int () | 1 };
+  pthread_t thread;
+
+  atomic_store (&threads_left, 1);
+  g_assert_cmpint (pthread_create (&thread, NULL, aiming_thread, &miller), ==, 0);
+  while (atomic_load (&threads_left) != 0)
+    loop_iterate (loop, FALSE);
+  pthread_join (thread, NULL);
+  g_assert_cmpuint (atomic_load (&mill.runs), <=, mill.n_rounds);
+}
+
+static void
+test_aimed_delete (void)
+{
+  g_test_summary ("C7, R10: a delete in another thread at the moment in which the entry is taken: "
+                  "destroyed once, and nothing of it is left, or the context could not end");
+  both_ways (aimed_delete);
+}
+
 /* ---- The home thread deletes what others schedule (R9) ---- */
 
 /* A slot with a living one; users take a reference under the lock, and use it without. */
@@ -699,6 +747,7 @@ main (int    argc,
   start_watchdog (argv[0]);
   aio_test_add ("/stress-delete/drop", test_drop);
   aio_test_add ("/stress-delete/mill", test_mill);
+  aio_test_add ("/stress-delete/aimed-delete", test_aimed_delete);
   aio_test_add ("/stress-delete/bazaar", test_bazaar);
   aio_test_add ("/stress-delete/relics", test_relics);
   return g_test_run ();
