@@ -260,7 +260,7 @@ aimed_merge (Loop *loop)
   Writer writer;
   pthread_t thread;
 
-  writer_init (&writer, loop, g_test_thorough () ? 10000000 : 100000);
+  writer_init (&writer, loop, g_test_thorough () ? 10000000 : 50000);
   atomic_store (&writers_left, 1);
   g_assert_cmpint (pthread_create (&thread, NULL, aiming_thread, &writer), ==, 0);
   while (atomic_load (&writers_left) != 0)

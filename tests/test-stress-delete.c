@@ -214,7 +214,7 @@ drop_prepare (Drop *drop)
 static void
 drop_rounds (gboolean attached)
 {
-  Drop drop = { .n_rounds = g_test_thorough () ? 1000000 : 6000 };
+  Drop drop = { .n_rounds = g_test_thorough () ? 1000000 : 3000 };
   pthread_t thread;
 
   if (attached)
@@ -416,7 +416,7 @@ aiming_thread (void *data)
 static void
 aimed_delete (Loop *loop)
 {
-  Mill mill = { .loop = loop, .n_rounds = g_test_thorough () ? 5000000 : 100000 };
+  Mill mill = { .loop = loop, .n_rounds = g_test_thorough () ? 5000000 : 20000 };
   Miller miller = { &mill, g_test_rand_int () | 1 };
   pthread_t thread;
 
