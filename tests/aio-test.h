@@ -42,7 +42,8 @@ aio_test_run_case (gconstpointer data)
 }
 
 /* Adds a case that must leave as many descriptors open as it found. The cases stay in a list: a
- * child process of g_test_trap_subprocess() runs one and frees none, which would be called a leak. */
+ * child process of g_test_trap_subprocess() runs one and frees none, which would be called a
+ * leak. */
 static inline void
 aio_test_add (const char *path,
               GTestFunc   func)
