@@ -28,6 +28,7 @@ AioAnchor *aio_anchor_new          (const char        *name,
                                     GError           **error);
 AioAnchor *aio_anchor_ref          (AioAnchor         *anchor);
 void       aio_anchor_unref        (AioAnchor         *anchor);
+gboolean   aio_anchor_is_forked    (AioAnchor         *anchor);
 gboolean   aio_anchor_is_usable    (AioAnchor         *anchor,
                                     const char        *where);
 void       aio_anchor_wait         (AioAnchor         *anchor,

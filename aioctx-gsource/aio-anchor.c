@@ -79,12 +79,19 @@ aio_anchor_unref (AioAnchor *anchor)
   anchor_free (anchor);
 }
 
+/* Is this process a child made by fork(), and the context its parent's? */
+gboolean
+aio_anchor_is_forked (AioAnchor *anchor)
+{
+  return aio_fork_is_child (anchor->notify.fork_generation);
+}
+
 /* A child made by fork() may drop references to what the parent made, and nothing else. */
 gboolean
 aio_anchor_is_usable (AioAnchor  *anchor,
                       const char *where)
 {
-  if (G_LIKELY (!aio_fork_is_child (anchor->notify.fork_generation)))
+  if (G_LIKELY (!aio_anchor_is_forked (anchor)))
     return TRUE;
   g_critical ("%s: AioContext “%s” was made before fork() and belongs to the parent process",
               where, anchor->name);

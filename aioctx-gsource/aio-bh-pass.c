@@ -156,11 +156,12 @@ run_oneshot (AioBHSet      *set,
   gpointer data = oneshot->data;
   GDestroyNotify destroy = oneshot->destroy;
 
-  if (func == NULL)
-    return;
-  result->n_runs++;
-  result->progress = TRUE;
-  func (data);
+  if (func != NULL)
+    {
+      result->n_runs++;
+      result->progress = TRUE;
+      func (data);
+    }
   if (destroy != NULL)
     destroy (data);
 }
@@ -254,6 +255,14 @@ owes_destroy (AioBH *bh)
          AIO_RUN_DEPTH (aio_load_relaxed (&bh->run)) == 0;
 }
 
+/* A post that came too late. An entry without a function that is not withdrawn has something to
+ * destroy. */
+static gboolean
+is_withdrawn (AioOneshot *oneshot)
+{
+  return oneshot->func == NULL && oneshot->destroy == NULL;
+}
+
 /* What the entry asks for. */
 static AioLook
 entry_due (AioEntry entry)
@@ -262,7 +271,7 @@ entry_due (AioEntry entry)
   guint64 state;
 
   if (aio_entry_kind (entry) == AIO_ENTRY_ONESHOT)
-    return entry_oneshot (entry)->func != NULL ? AIO_LOOK_WORK : AIO_LOOK_NOTHING;
+    return is_withdrawn (entry_oneshot (entry)) ? AIO_LOOK_NOTHING : AIO_LOOK_WORK;
 
   bh = entry_bh (entry);
   if (owes_destroy (bh))
@@ -270,7 +279,7 @@ entry_due (AioEntry entry)
   if (aio_load_acquire (&bh->life) != AIO_BH_LIVE)
     return AIO_LOOK_NOTHING;
 
-  /* Full: pairs with promote(), by way of the notifier. */
+  /* Full: pairs with aio_bh_schedule(), by way of the notifier. */
   state = aio_load_full (&bh->state);
   if (state & AIO_BH_NORMAL)
     return AIO_LOOK_WORK;
@@ -342,41 +351,22 @@ aio_bh_set_look (AioBHSet *set)
   return found;
 }
 
-/* Deletes what is left, as if the owner had done it just now. Returns the names, NULL if none. */
-static GString *
-delete_all (AioBHSet *set)
+/* The context ends: deletes what is left, as if the owner had done it just now, and names it. */
+void
+aio_bh_set_close (AioBHSet *set,
+                  GString  *names)
 {
-  GString *names = NULL;
-
+  aio_exchange_full (&set->closed, TRUE);
   aio_home_lock (&set->anchor->home);
   for (AioBH *bh = set->first; bh != NULL; bh = bh->next)
     {
       if (aio_load_relaxed (&bh->life) != AIO_BH_LIVE)
         continue;
-      if (names == NULL)
-        names = g_string_new (bh->name);
-      else
-        g_string_append_printf (names, ", %s", bh->name);
+      g_string_append_printf (names, "%s%s", names->len != 0 ? ", " : "", bh->name);
       aio_store_release (&bh->life, AIO_BH_DELETED);
       bh->unqueued = aio_exchange_full (&bh->state, AIO_BH_NORMAL) == 0;
     }
   aio_home_unlock (&set->anchor->home);
-  return names;
-}
-
-/* One g_critical for all: a report that comes in pieces is hard to read. In a forked child, which
- * cannot delete anything, there is nobody to blame. */
-static void
-report_leaks (AioBHSet *set)
-{
-  GString *names = delete_all (set);
-
-  if (names == NULL)
-    return;
-  if (!aio_fork_is_child (set->anchor->notify.fork_generation))
-    g_critical ("AioContext “%s” was finalised with bottom halves that were not deleted: %s",
-                set->anchor->name, names->str);
-  g_string_free (names, TRUE);
 }
 
 /* Ends all entries that can be reached without running any callback but destroy notifies. */
@@ -391,18 +381,13 @@ drop_entries (AioBHSet *set)
         {
           AioOneshot *oneshot = entry_oneshot (entry);
 
-          if (oneshot->func != NULL && oneshot->destroy != NULL)
+          if (oneshot->destroy != NULL)
             oneshot->destroy (oneshot->data);
         }
       else
         {
-          AioBH *bh = entry_bh (entry);
-
-          /* Made by one of the destroy notifies that run here. */
-          if (aio_load_acquire (&bh->life) == AIO_BH_LIVE)
-            report_leaks (set);
-          bh->unqueued = TRUE;
-          settle_deleted (bh);
+          entry_bh (entry)->unqueued = TRUE;
+          settle_deleted (entry_bh (entry));
         }
     }
 }
@@ -433,20 +418,17 @@ is_all_gone (AioBHSet *set)
   return gone;
 }
 
-/* The context is at its end. Bottom halves that are left are reported and deleted; one-shots and
- * posts are dropped; each with its destroy notify. Then it waits for the entries that are on their
- * way: of a schedule in another thread that has claimed a bottom half but not yet pushed it (who
- * did that may hold a reference to the bottom half, but none to us). In a forked child those
- * threads do not exist. */
+/* After that: bottom halves, one-shots and posts are dropped, each with its destroy notify. Then it
+ * waits for the entries that are on their way: of a schedule in another thread that has claimed a
+ * bottom half but not yet pushed it (who did that may hold a reference to the bottom half, but none
+ * to us). In a forked child those threads do not exist. */
 void
 aio_bh_set_drop_all (AioBHSet *set)
 {
-  aio_exchange_full (&set->closed, TRUE);
   /* In a forked child there may be some, on the stack of a thread that does not exist. */
   set->passes = NULL;
   for (;;)
     {
-      report_leaks (set);
       drop_entries (set);
       while (drop_one_unqueued (set))
         ;

@@ -127,6 +127,8 @@ typedef struct
 void          aio_bh_set_init        (AioBHSet       *set,
                                       AioAnchor      *anchor,
                                       AioContext     *context);
+void          aio_bh_set_close       (AioBHSet       *set,
+                                      GString        *names);
 void          aio_bh_set_drop_all    (AioBHSet       *set);
 AioBH        *aio_bh_set_add         (AioBHSet       *set,
                                       const char     *name,
@@ -142,7 +144,10 @@ gboolean      aio_bh_set_post        (AioBHSet       *set,
                                       AioBHFunc       func,
                                       gpointer        data,
                                       GDestroyNotify  destroy);
-void          aio_bh_set_close       (AioBHSet       *set,
+void          aio_bh_set_add_disposal (AioBHSet      *set,
+                                      GDestroyNotify  destroy,
+                                      gpointer        data);
+void          aio_bh_set_end_with    (AioBHSet       *set,
                                       AioBHFunc       func,
                                       gpointer        data);
 AioLook       aio_bh_set_look        (AioBHSet       *set);

@@ -468,7 +468,7 @@ aio_bh_set_add_oneshot (AioBHSet       *set,
 
 /* As a one-shot, but exact about the end: after the swap, and before the link makes the entry
  * reachable, it looks whether the set was closed. Swap and look are full and so is closing, before
- * which nobody swaps the marker (see aio_bh_set_close()). Not closed: the swap came before the
+ * which nobody swaps the marker (see aio_bh_set_end_with()). Not closed: the swap came before the
  * closing, the entry is in the queue before the marker, and will run. Closed: nobody else can see
  * the entry yet, so it is withdrawn, and what is linked is an empty one. */
 gboolean
@@ -484,7 +484,10 @@ aio_bh_set_post (AioBHSet       *set,
   gboolean wake = aio_notify_begin_wake (notify);
 
   if (G_UNLIKELY (closed))
-    oneshot->func = NULL;
+    {
+      oneshot->func = NULL;
+      oneshot->destroy = NULL;
+    }
   aio_queue_link (former, &oneshot->node, AIO_ENTRY_ONESHOT);
   if (wake)
     aio_notify_finish_wake (notify);
@@ -493,12 +496,21 @@ aio_bh_set_post (AioBHSet       *set,
   return !closed;
 }
 
+/* Any thread: calls a destroy notify in the home thread, in the next pass. */
+void
+aio_bh_set_add_disposal (AioBHSet       *set,
+                         GDestroyNotify  destroy,
+                         gpointer        data)
+{
+  aio_bh_set_add_oneshot (set, NULL, NULL, data, destroy);
+}
+
 /* Refuses posts from now on, and queues func behind all that was scheduled or posted before. Pairs
  * with aio_bh_set_post(). */
 void
-aio_bh_set_close (AioBHSet  *set,
-                  AioBHFunc  func,
-                  gpointer   data)
+aio_bh_set_end_with (AioBHSet  *set,
+                     AioBHFunc  func,
+                     gpointer   data)
 {
   aio_exchange_full (&set->closed, TRUE);
   aio_bh_set_add_oneshot (set, "end of the I/O thread", func, data, NULL);

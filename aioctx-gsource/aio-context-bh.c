@@ -62,7 +62,7 @@ aio_bh_new_full (AioContext     *context,
 {
   g_return_val_if_fail (context != NULL, NULL);
   g_return_val_if_fail (func != NULL, NULL);
-  if (!aio_anchor_is_usable (context->anchor, G_STRFUNC))
+  if (!aio_context_takes_new (context, G_STRFUNC))
     return NULL;
 
   return aio_bh_set_add (&context->bhs, name != NULL ? name : DEFAULT_NAME, func, data, destroy);
@@ -176,7 +176,7 @@ aio_bh_poll (AioContext *context)
   if (!aio_context_enter (context, G_STRFUNC, &visit))
     return 0;
 
-  progress = aio_context_run (context, NULL).progress;
+  progress = aio_context_run_bhs (context);
   aio_context_leave (context, &visit);
   return progress ? 1 : 0;
 }

@@ -73,6 +73,10 @@ aio_context_new_full (const char  *name,
   aio_store_relaxed (&context->refs, 1);
   aio_store_relaxed (&context->priority, G_PRIORITY_DEFAULT);
   aio_bh_set_init (&context->bhs, anchor, context);
+  aio_fd_set_init (&context->fds, anchor);
+  context->timers = aio_timer_set_new (anchor);
+  for (guint clock = 0; clock < G_N_ELEMENTS (context->timerfds); clock++)
+    aio_timerfd_init (&context->timerfds[clock]);
   return context;
 }
 
@@ -133,6 +137,23 @@ aio_context_unref (AioContext *context)
   aio_context_finalize (context);
 }
 
+/* One g_critical for all that is left: a report that comes in pieces is hard to read. In a forked
+ * child, which cannot delete anything, there is nobody to blame. */
+static void
+close_parts (AioContext *context)
+{
+  GString *names = g_string_new (NULL);
+
+  context->ending = TRUE;
+  aio_bh_set_close (&context->bhs, names);
+  aio_fd_set_close (&context->fds, names);
+  aio_timer_set_close (context->timers, names);
+  if (names->len != 0 && !aio_anchor_is_forked (context->anchor))
+    g_critical ("AioContext “%s” was finalised with callbacks that were not deleted: %s",
+                context->anchor->name, names->str);
+  g_string_free (names, TRUE);
+}
+
 /* In the home thread, with a depth of 1: so the destroy notifies that run here may delete bottom
  * halves as in any callback, and may pass references around without ending the context twice. */
 void
@@ -142,12 +163,31 @@ aio_context_finalize (AioContext *context)
 
   if (context->shell != NULL)
     aio_context_let_go_of_shell (context);
+  close_parts (context);
+  aio_fd_set_clear (&context->fds);
+  aio_timer_set_drop_all (context->timers);
   aio_bh_set_drop_all (&context->bhs);
+  for (guint clock = 0; clock < G_N_ELEMENTS (context->timerfds); clock++)
+    aio_timerfd_clear (&context->timerfds[clock]);
   aio_notify_close (&anchor->notify);
+  aio_timer_set_unref (context->timers);
   aio_home_leave (&anchor->home);
   aio_home_leave_for_good (&anchor->home);
   g_aligned_free (context);
   aio_anchor_unref (anchor);
+}
+
+/* A destroy notify that runs at the end of the context may not put anything new into it. */
+gboolean
+aio_context_takes_new (AioContext *context,
+                       const char *where)
+{
+  if (!aio_anchor_is_usable (context->anchor, where))
+    return FALSE;
+  if (!context->ending)
+    return TRUE;
+  g_critical ("%s: AioContext “%s” is being finalised", where, context->anchor->name);
+  return FALSE;
 }
 
 /**

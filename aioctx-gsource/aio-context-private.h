@@ -4,6 +4,9 @@
 
 #include <aioctx-gsource/aio-bh-private.h>
 #include <aioctx-gsource/aio-context.h>
+#include <aioctx-gsource/aio-fd-private.h>
+#include <aioctx-gsource/aio-timer-private.h>
+#include <aioctx-gsource/aio-timerfd-private.h>
 
 /* An idle bottom half runs this long after its schedule at the latest, in milliseconds. */
 #define AIO_IDLE_DELAY_MS 10
@@ -13,7 +16,10 @@ typedef struct
 {
   GSource parent;
   AioContext *context;          /* no reference; NULL once the context has let go of it */
-  GPollFD wakeup;               /* the one descriptor it polls */
+  GPollFD polled;               /* the one descriptor it polls */
+  GPollFD *others;              /* with a monitor that has none: those of the handlers */
+  guint n_others;
+  guint n_changes;              /* the handlers' count of changes when others was made */
 } AioShell;
 
 /* The callback data of a shell that aio_context_attach() attached: the reference that the
@@ -24,19 +30,36 @@ typedef struct
   GMainContext *main_context;   /* no reference */
 } AioAttachment;
 
+/* See aio-context-busy.c. Home thread only. */
+typedef struct
+{
+  gint64 max_ns;                /* 0: off */
+  gint64 current_ns;            /* what it has adapted itself to */
+  gint64 began;                 /* monotonic ns: the present wait */
+  guint n_found;                /* waits of an I/O thread that ended while it looked */
+  gboolean left_to_poll;        /* prepare() has left parking to aio_context_poll_func() */
+} AioBusyPoll;
+
 struct _AioContext
 {
   AioBHSet bhs;
+  AioFdSet fds;
 
   /* Immutable. */
   AioAnchor *anchor;
+  AioTimerSet *timers;
 
   /* Atomic, any thread. */
   _Atomic (guint) refs;
   _Atomic (int) priority;
+  _Atomic (guint) given_opening;        /* of the monitor: when aio_context_get_fd() was asked */
   _Atomic (guint64) n_iterations;       /* written by the home thread */
 
   /* Home thread only. */
+  AioTimerFd timerfds[AIO_N_CLOCKS - 1];        /* one for each clock of the system */
+  AioBusyPoll busy;
+  gboolean timer_fired;         /* one of them was readable */
+  gboolean ending;              /* in aio_context_finalize() */
   AioShell *shell;              /* at most one that is alive; one reference is ours */
   gboolean parked;              /* the flag is up: somebody sleeps for us, or is about to */
   AioShell *parked_shell;       /* for whom, if it was prepare(); compared, never followed */
@@ -59,6 +82,14 @@ typedef struct
   AioNotifyState found;         /* what the flag was then */
 } AioVisit;
 
+/* Who sleeps: does it keep a timeout to the nanosecond? GLib's has milliseconds, so a descriptor
+ * has to tell the deadline. */
+typedef enum
+{
+  AIO_SLEEP_EXACT,
+  AIO_SLEEP_COARSE
+} AioSleep;
+
 /* What somebody who sleeps for the context has to know. */
 typedef struct
 {
@@ -75,16 +106,31 @@ gboolean      aio_context_enter           (AioContext *context,
                                            AioVisit   *visit);
 void          aio_context_leave           (AioContext *context,
                                            AioVisit   *visit);
-AioPark       aio_context_park            (AioContext *context);
-gboolean      aio_context_unpark          (AioContext *context,
-                                           gboolean    drain);
+AioPark       aio_context_park            (AioContext *context,
+                                           AioSleep    sleep);
+gboolean      aio_context_unpark          (AioContext *context);
+void          aio_context_collect         (AioContext *context);
+gboolean      aio_context_run_bhs         (AioContext *context);
 gboolean      aio_context_is_due          (AioContext *context);
 AioPassResult aio_context_run             (AioContext *context,
+                                           AioSleep    sleep,
                                            GSource    *source);
+AioLook       aio_context_look            (AioContext *context);
 void          aio_context_set_for_thread  (AioContext *context);
+AioContext   *aio_context_get_for_thread  (void);
+
+/* aio-context-busy.c */
+gboolean      aio_context_busy_wait       (AioContext *context,
+                                           gint64      deadline);
+void          aio_context_busy_done       (AioContext *context);
+int           aio_context_poll_func       (GPollFD    *fds,
+                                           guint       n,
+                                           int         timeout_ms);
 
 /* aio-context-life.c */
 gboolean      aio_context_may_act         (AioContext *context,
+                                           const char *where);
+gboolean      aio_context_takes_new       (AioContext *context,
                                            const char *where);
 void          aio_context_report_taken    (AioContext *context,
                                            const char *where);
@@ -92,6 +138,7 @@ void          aio_context_finalize        (AioContext *context);
 
 /* aio-context-source.c */
 GMainContext *aio_context_get_main        (AioContext *context);
+gboolean      aio_context_polls_other     (AioContext *context);
 gboolean      aio_context_is_live_shell   (AioContext *context,
                                            AioShell   *shell);
 void          aio_context_abandon_attachment (AioContext *context);

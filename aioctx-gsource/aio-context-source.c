@@ -18,6 +18,12 @@ ms_from_ns (gint64 ns)
   return (int) MIN ((ns + NSEC_PER_MSEC - 1) / NSEC_PER_MSEC, G_MAXINT);
 }
 
+static gboolean
+has_live_shell (AioContext *context)
+{
+  return context->shell != NULL && !g_source_is_destroyed (&context->shell->parent);
+}
+
 /* GLib calls this in the thread that owns the GMainContext, so a move of home is no surprise. In a
  * forked child, and after the end of the context, the source is silent. */
 static AioContext *
@@ -48,13 +54,108 @@ end_phase (AioContext *context)
   aio_home_leave (&context->anchor->home);
 }
 
+static void
+drop_others (AioShell *shell)
+{
+  for (guint i = 0; i < shell->n_others; i++)
+    g_source_remove_poll (&shell->parent, &shell->others[i]);
+  g_clear_pointer (&shell->others, g_free);
+  shell->n_others = 0;
+}
+
+/* With a monitor that has no descriptor to stand for all others GLib has to poll each of them. */
+static void
+poll_others (AioContext *context,
+             AioShell   *shell)
+{
+  guint n_changes = aio_load_full (&context->fds.n_changes);
+
+  if (shell->n_changes == n_changes)
+    return;
+  shell->n_changes = n_changes;
+  drop_others (shell);
+  shell->others = aio_fd_set_list_polled (&context->fds, &shell->n_others);
+  for (guint i = 0; i < shell->n_others; i++)
+    g_source_add_poll (&shell->parent, &shell->others[i]);
+}
+
+/* The plain wakeup descriptor is polled as long as it is enough. Called by prepare(), behind the
+ * raise of the flag: who adds the first handler in another thread wakes us if it comes later. GLib
+ * keeps its records in the order of their numbers, so the number cannot be changed in place. */
+static void
+update_polled (AioContext *context,
+               AioShell   *shell)
+{
+  int fd;
+
+  if (!aio_fd_set_is_active (&context->fds))
+    return;
+  fd = aio_load_relaxed (&context->fds.fd);
+  if (fd < 0)
+    poll_others (context, shell);
+  else if (fd != shell->polled.fd)
+    {
+      g_source_remove_poll (&shell->parent, &shell->polled);
+      shell->polled.fd = fd;
+      g_source_add_poll (&shell->parent, &shell->polled);
+    }
+}
+
+/* GLib has stored what poll() said, in check() and also when it does not call that. */
+static void
+collect_if_ready (AioContext *context,
+                  AioShell   *shell)
+{
+  gboolean ready = shell->polled.revents != 0;
+
+  for (guint i = 0; i < shell->n_others && !ready; i++)
+    ready = shell->others[i].revents != 0;
+  if (!ready)
+    return;
+  aio_context_collect (context);
+  shell->polled.revents = 0;
+  for (guint i = 0; i < shell->n_others; i++)
+    shell->others[i].revents = 0;
+}
+
+/* Has GLib to be told of another descriptor than the one it polls? */
+gboolean
+aio_context_polls_other (AioContext *context)
+{
+  int fd = aio_load_relaxed (&context->fds.fd);
+
+  if (!has_live_shell (context) || !aio_fd_set_is_active (&context->fds))
+    return FALSE;
+  if (fd >= 0)
+    return fd != context->shell->polled.fd;
+  return context->shell->n_changes != aio_load_full (&context->fds.n_changes);
+}
+
+/* Busy polling: the flag stays down until the GPollFunc has looked for a while. */
+static AioPark
+park_later (AioContext *context)
+{
+  AioPark park = { aio_context_look (context) == AIO_LOOK_WORK, FALSE, -1 };
+
+  context->busy.left_to_poll = !park.ready;
+  return park;
+}
+
+static AioPark
+park (AioContext *context)
+{
+  if (G_UNLIKELY (context->busy.max_ns != 0) && aio_context_get_for_thread () == context)
+    return park_later (context);
+  return aio_context_park (context, AIO_SLEEP_COARSE);
+}
+
 /* May be the last that GLib calls of us for several iterations, whatever it returns. */
 static gboolean
 prepare (GSource *source,
          int     *timeout)
 {
   AioContext *context = begin_phase (source);
-  AioPark park;
+  AioPark parked;
 
   *timeout = -1;
   if (context == NULL)
@@ -64,11 +165,12 @@ prepare (GSource *source,
         *timeout = 1;
       return FALSE;
     }
-  park = aio_context_park (context);
+  parked = park (context);
   context->parked_shell = (AioShell *) source;
+  update_polled (context, (AioShell *) source);
   end_phase (context);
-  *timeout = ms_from_ns (park.timeout_ns);
-  return park.ready;
+  *timeout = ms_from_ns (parked.timeout_ns);
+  return parked.ready;
 }
 
 static gboolean
@@ -80,7 +182,8 @@ check (GSource *source)
 
   if (context == NULL)
     return FALSE;
-  aio_context_unpark (context, shell->wakeup.revents != 0);
+  aio_context_unpark (context);
+  collect_if_ready (context, shell);
   due = aio_context_is_due (context);
   end_phase (context);
   return due;
@@ -99,12 +202,20 @@ dispatch (GSource     *source,
     return G_SOURCE_CONTINUE;
   /* Who slept for us is who calls us now. */
   visit.parked = FALSE;
-  aio_context_run (context, source);
+  collect_if_ready (context, (AioShell *) source);
+  aio_context_run (context, AIO_SLEEP_COARSE, source);
   aio_context_leave (context, &visit);
   return G_SOURCE_CONTINUE;
 }
 
-static GSourceFuncs shell_funcs = { prepare, check, dispatch, NULL, NULL, NULL };
+/* GLib has forgotten the poll records by now. */
+static void
+finalize (GSource *source)
+{
+  g_free (((AioShell *) source)->others);
+}
+
+static GSourceFuncs shell_funcs = { prepare, check, dispatch, finalize, NULL, NULL };
 
 /* can_recurse: else GLib would take the descriptor out of the poll set during each dispatch, wake
  * itself up for it, and a nested main loop would see nothing of this context. */
@@ -116,20 +227,14 @@ shell_new (AioContext *context)
   char *name = g_strdup_printf ("[AioContext] %s", context->anchor->name);
 
   shell->context = context;
-  shell->wakeup.fd = context->anchor->notify.read_fd;
-  shell->wakeup.events = G_IO_IN;
+  shell->polled.fd = context->anchor->notify.wakeup.read_fd;
+  shell->polled.events = G_IO_IN;
   g_source_set_name (source, name);
   g_source_set_priority (source, aio_load_relaxed (&context->priority));
   g_source_set_can_recurse (source, TRUE);
-  g_source_add_poll (source, &shell->wakeup);
+  g_source_add_poll (source, &shell->polled);
   g_free (name);
   return shell;
-}
-
-static gboolean
-has_live_shell (AioContext *context)
-{
-  return context->shell != NULL && !g_source_is_destroyed (&context->shell->parent);
 }
 
 /* Is this the shell that drives the context now? A shell that has gone does not sleep any more. */
@@ -159,7 +264,7 @@ aio_context_let_go_of_shell (AioContext *context)
   AioShell *shell = context->shell;
 
   if (context->parked)
-    aio_context_unpark (context, FALSE);
+    aio_context_unpark (context);
   context->shell = NULL;
   shell->context = NULL;
   /* Destroying it would write to the wakeup descriptor of the GMainContext, which a forked child

@@ -3,11 +3,12 @@
  *
  *   park      look; if nothing is due raise the flag and look again; how long may be slept?
  *   (sleep)   GLib, a foreign loop, or aio_context_poll() itself
- *   unpark    lower the flag, drain the wakeup descriptor
- *   run       one pass over the bottom halves
+ *   unpark    lower the flag
+ *   collect   drain the wakeup descriptor, see which descriptors are ready and timers over
+ *   run       one pass over the bottom halves, the ready handlers, the timers that are due
  *
- * The GSource calls park in prepare(), unpark in check() and run in dispatch(), and GLib may leave
- * out any of them: so park and unpark set and clear state, and count nothing. */
+ * The GSource calls park in prepare(), unpark and collect in check() and run in dispatch(), and
+ * GLib may leave out any of them: so park and unpark set and clear state, and count nothing. */
 #include <aioctx-gsource/aio-context-private.h>
 #include <aioctx-gsource/aio-bh.h>
 
@@ -22,6 +23,9 @@
 /* Looks in a row that meet the same hole in the queue without sleeping in between. Then the
  * producer gets a millisecond: it may be waiting for this very processor. */
 #define HOLE_LOOKS    3
+
+/* How often a foreign loop has to come back for descriptors that it does not see. */
+#define BLIND_TIMEOUT_NS (10 * NSEC_PER_MSEC)
 
 static __thread AioContext *current_context __attribute__ ((tls_model ("initial-exec")));
 static __thread AioContext *thread_context __attribute__ ((tls_model ("initial-exec")));
@@ -65,6 +69,12 @@ aio_context_set_for_thread (AioContext *context)
   thread_context = context;
 }
 
+AioContext *
+aio_context_get_for_thread (void)
+{
+  return thread_context;
+}
+
 /* --- Entering and leaving --------------------------------------------------------------------- */
 
 /* Makes the calling thread the home thread if it is not. */
@@ -87,7 +97,8 @@ aio_context_take_home (AioContext *context,
 /* Somebody slept for the context while this thread visited it (a poll of its own between GLib's
  * prepare and GLib's poll, say), and is going to sleep on. The visit has lowered the flag, and may
  * have taken the wakeup that was meant for the sleeper: that one is sent again. Otherwise the flag
- * goes up again, and what the visit has left behind wakes the sleeper, who counted on less. */
+ * goes up again, and what the visit has left behind wakes the sleeper, who counted on less. It also
+ * wakes for timers: the visit may have armed one that is over before the sleep. */
 static void
 repark (AioContext *context,
         AioVisit   *visit)
@@ -99,8 +110,8 @@ repark (AioContext *context,
   context->parked = TRUE;
   context->parked_shell = visit->parked_shell;
   if (visit->found == AIO_NOTIFY_ASLEEP && visit->n_taken == context->n_taken &&
-      aio_notify_raise (notify) &&
-      aio_bh_set_look (&context->bhs) == AIO_LOOK_NOTHING)
+      aio_notify_raise (notify) && aio_context_look (context) == AIO_LOOK_NOTHING &&
+      aio_timer_set_is_idle (context->timers))
     return;
   aio_notify_lower (notify);
   aio_notify_write (notify);
@@ -187,30 +198,100 @@ park_idle (AioContext *context)
   return (AioPark) { context->n_overdue++ > 0, FALSE, 0 };
 }
 
-/* The sleep is over, or was left out. Returns whether a notification ended it. The descriptor is
- * drained after the flag was lowered and before anybody looks. */
+/* The sleep is over, or was left out. Returns whether a notification ended it. The wakeup
+ * descriptor is drained, and the queue looked at, after this. */
 gboolean
-aio_context_unpark (AioContext *context,
-                    gboolean    drain)
+aio_context_unpark (AioContext *context)
 {
-  AioNotifyState found = aio_notify_lower (&context->anchor->notify);
-
   context->parked = FALSE;
-  if (drain)
-    aio_notify_drain (&context->anchor->notify);
-  return took (context, found == AIO_NOTIFY_NOTIFIED);
+  return took (context, aio_notify_lower (&context->anchor->notify) == AIO_NOTIFY_NOTIFIED);
+}
+
+/* What there is to run, as far as one can tell without a system call. */
+AioLook
+aio_context_look (AioContext *context)
+{
+  if (context->fds.first_ready != NULL || aio_timer_set_is_due (context->timers))
+    return AIO_LOOK_WORK;
+  if (aio_load_full (&context->fds.n_always) != 0)
+    {
+      aio_fd_set_mark_always (&context->fds);
+      if (context->fds.first_ready != NULL)
+        return AIO_LOOK_WORK;
+    }
+  return aio_bh_set_look (&context->bhs);
+}
+
+/* The descriptor that is readable at a deadline; FALSE if there is none to be had. */
+static gboolean
+arm_timerfd (AioContext *context,
+             AioClock    clock,
+             gint64      deadline)
+{
+  AioTimerFd *timerfd = &context->timerfds[clock];
+
+  if (!context->fds.monitor->is_one_fd)
+    return FALSE;
+  if (timerfd->fd < 0)
+    {
+      if (deadline == AIO_TIMER_NEVER || !aio_timerfd_open (timerfd, clock))
+        return FALSE;
+      if (!aio_fd_set_watch_tag (&context->fds, AIO_FD_TAG_TIMER + clock, timerfd->fd))
+        {
+          aio_timerfd_clear (timerfd);
+          return FALSE;
+        }
+    }
+  aio_timerfd_arm (timerfd, clock, deadline);
+  return TRUE;
+}
+
+/* How long until the next deadline, in nanoseconds; -1 for ever: there is none, or a descriptor
+ * tells. The clock is read only if it has to be. */
+static gint64
+park_timers (AioContext *context,
+             AioSleep    sleep)
+{
+  gint64 timeout = -1;
+
+  for (guint clock = 0; clock < AIO_CLOCK_VIRTUAL; clock++)
+    {
+      gint64 earliest = aio_timer_set_earliest (context->timers, clock);
+      gboolean exact = sleep == AIO_SLEEP_EXACT && clock == AIO_CLOCK_MONOTONIC;
+      gint64 left;
+
+      if (!exact && arm_timerfd (context, clock, earliest))
+        continue;
+      if (earliest == AIO_TIMER_NEVER)
+        continue;
+      left = time_left (earliest, aio_timer_set_now (context->timers, clock));
+      timeout = timeout < 0 ? left : MIN (timeout, left);
+    }
+  return timeout;
+}
+
+static gint64
+sooner (gint64 a,
+        gint64 b)
+{
+  if (a < 0 || b < 0)
+    return MAX (a, b);
+  return MIN (a, b);
 }
 
 /* Raises the flag if nothing is due, and tells how long may be slept. The flag stays down whenever
  * the answer is 0 because there is work: then nobody has to write during what follows.
  *
  * Look, raise, look again: the second look is what makes it safe, see aio-notify-private.h; the
- * first spares the exchange, and the producers' writes, when there is work anyway. */
+ * first spares the exchange, and the producers' writes, when there is work anyway. Deadlines are
+ * looked at behind the raise, too. */
 AioPark
-aio_context_park (AioContext *context)
+aio_context_park (AioContext *context,
+                  AioSleep    sleep)
 {
   AioNotify *notify = &context->anchor->notify;
-  AioLook look = aio_bh_set_look (&context->bhs);
+  AioLook look = aio_context_look (context);
+  AioPark park = { FALSE, FALSE, -1 };
 
   if (look < AIO_LOOK_HOLE)
     {
@@ -221,35 +302,109 @@ aio_context_park (AioContext *context)
         }
       context->parked = TRUE;
       context->parked_shell = NULL;
-      look = aio_bh_set_look (&context->bhs);
+      look = aio_context_look (context);
     }
   if (look >= AIO_LOOK_HOLE)
     {
-      gboolean notified = aio_context_unpark (context, FALSE);
-
-      if (look == AIO_LOOK_WORK || notified)
-        return (AioPark) { look == AIO_LOOK_WORK, notified, 0 };
-      return (AioPark) { FALSE, FALSE, hole_timeout (context) };
+      park.notified = aio_context_unpark (context);
+      park.ready = look == AIO_LOOK_WORK;
+      park.timeout_ns = park.ready || park.notified ? 0 : hole_timeout (context);
+      return park;
     }
+
   context->n_holes = 0;
   if (look == AIO_LOOK_IDLE)
-    return park_idle (context);
-  context->idle_since = 0;
-  context->n_overdue = 0;
-  return (AioPark) { FALSE, FALSE, -1 };
+    park = park_idle (context);
+  else
+    context->idle_since = context->n_overdue = 0;
+  park.timeout_ns = sooner (park.timeout_ns, park_timers (context, sleep));
+  if (aio_fd_set_is_active (&context->fds))
+    aio_fd_set_suspend_runs (&context->fds);
+  return park;
+}
+
+static void
+consume_tags (AioContext *context,
+              guint       tags)
+{
+  if (tags & 1u << AIO_FD_TAG_WAKEUP)
+    aio_notify_drain (&context->anchor->notify);
+  for (guint clock = 0; clock < AIO_CLOCK_VIRTUAL; clock++)
+    if (tags & 1u << (AIO_FD_TAG_TIMER + clock))
+      {
+        aio_timerfd_consume (&context->timerfds[clock]);
+        context->timer_fired = TRUE;
+      }
+}
+
+/* Waits until a descriptor is ready, for so long at most; -1 for ever. Marks handlers ready, and
+ * returns the tags of the context's own descriptors. */
+static guint
+wait_for_descriptors (AioContext *context,
+                      gint64      timeout_ns)
+{
+  struct pollfd wakeup = { context->anchor->notify.wakeup.read_fd, POLLIN, 0 };
+  struct timespec ts = { timeout_ns / NSEC_PER_SEC, timeout_ns % NSEC_PER_SEC };
+
+  if (aio_fd_set_is_active (&context->fds))
+    return context->fds.monitor->wait (&context->fds, timeout_ns);
+  ppoll (&wakeup, 1, timeout_ns < 0 ? NULL : &ts, NULL);
+  return wakeup.revents != 0 ? 1u << AIO_FD_TAG_WAKEUP : 0;
+}
+
+/* Sees which descriptors are ready. What was pending at the wakeup descriptor is taken. */
+void
+aio_context_collect (AioContext *context)
+{
+  consume_tags (context, wait_for_descriptors (context, 0));
+  aio_fd_set_mark_always (&context->fds);
+}
+
+/* Is a timer over that no descriptor tells of: because there is none, or because it was armed since
+ * a descriptor was last set? The clock is read only for such a one. A loop that is never idle never
+ * parks; so a deadline that stays is told to the descriptor the second time, and one that moves
+ * with each iteration never is. */
+static gboolean
+has_untold_timer (AioContext *context)
+{
+  for (guint clock = 0; clock < AIO_CLOCK_VIRTUAL; clock++)
+    {
+      AioTimerFd *timerfd = &context->timerfds[clock];
+      gint64 earliest = aio_timer_set_earliest (context->timers, clock);
+
+      if (earliest == timerfd->armed)
+        continue;
+      if (earliest <= aio_timer_set_now (context->timers, clock))
+        return TRUE;
+      if (earliest == timerfd->seen)
+        arm_timerfd (context, clock, earliest);
+      timerfd->seen = earliest;
+    }
+  return FALSE;
 }
 
 /* Is there anything to run now that we are awake? Idle ones count, and may stand before a hole. */
 gboolean
 aio_context_is_due (AioContext *context)
 {
-  return aio_bh_set_look (&context->bhs) != AIO_LOOK_NOTHING;
+  return aio_context_look (context) != AIO_LOOK_NOTHING || context->timer_fired ||
+         has_untold_timer (context);
 }
 
-/* One pass, between enter and leave. With a source it ends when that is destroyed. */
-AioPassResult
-aio_context_run (AioContext *context,
-                 GSource    *source)
+/* Whoever sleeps exactly has to ask the clocks; for others descriptors do. */
+static gboolean
+has_due_timers (AioContext *context,
+                AioSleep    sleep)
+{
+  if (aio_timer_set_is_idle (context->timers))
+    return FALSE;
+  return sleep == AIO_SLEEP_EXACT || context->timer_fired ||
+         aio_timer_set_is_due (context->timers) || has_untold_timer (context);
+}
+
+static AioPassResult
+run_bhs (AioContext *context,
+         GSource    *source)
 {
   aio_count (&context->n_iterations, 1);
   context->idle_since = 0;
@@ -257,7 +412,57 @@ aio_context_run (AioContext *context,
   return aio_bh_set_run (&context->bhs, source);
 }
 
+/* A pass over the bottom halves alone, for aio_bh_poll(). Returns whether there was progress. */
+gboolean
+aio_context_run_bhs (AioContext *context)
+{
+  return run_bhs (context, NULL).progress;
+}
+
+static gboolean
+has_ended (GSource *source)
+{
+  return source != NULL && g_source_is_destroyed (source);
+}
+
+/* One pass, between enter and leave: bottom halves, ready handlers, due timers. With a source it
+ * ends when that is destroyed. */
+AioPassResult
+aio_context_run (AioContext *context,
+                 AioSleep    sleep,
+                 GSource    *source)
+{
+  AioPassResult result = run_bhs (context, source);
+  guint n = 0;
+
+  if (context->fds.first_ready != NULL && !has_ended (source))
+    n += aio_fd_set_run (&context->fds, source);
+  if (!has_ended (source))
+    {
+      gboolean due = has_due_timers (context, sleep);
+
+      context->timer_fired = FALSE;
+      if (due)
+        n += aio_timer_set_run (context->timers, source);
+    }
+  result.n_entries += n;
+  result.progress |= n != 0;
+  return result;
+}
+
 /* --- The mini event loop ---------------------------------------------------------------------- */
+
+/* Returns whether a notification ended it. */
+static gboolean
+sleep_parked (AioContext *context,
+              gint64      timeout_ns)
+{
+  guint tags = wait_for_descriptors (context, timeout_ns);
+  gboolean notified = aio_context_unpark (context);
+
+  consume_tags (context, tags);
+  return notified;
+}
 
 /* Sleeps until something is due, or until the deadline (monotonic ns, -1 for ever). Returns TRUE
  * when the caller is to come back whatever there was to run: notified, or the time is over. */
@@ -265,21 +470,34 @@ static gboolean
 sleep_until (AioContext *context,
              gint64      deadline)
 {
-  struct pollfd wakeup = { context->anchor->notify.read_fd, POLLIN, 0 };
-  AioPark park = aio_context_park (context);
-  gint64 timeout = park.timeout_ns;
+  AioPark park = aio_context_park (context, AIO_SLEEP_EXACT);
   gint64 left = deadline < 0 ? -1 : time_left (deadline, now_ns ());
-  struct timespec ts;
 
-  if (park.ready || park.notified)
-    return park.notified;
-  if (timeout < 0 || (left >= 0 && left < timeout))
-    timeout = left;
+  if (park.notified || park.ready)
+    {
+      /* Descriptors get their turn, also when there is always something else to do. */
+      if (aio_fd_set_is_active (&context->fds))
+        aio_context_collect (context);
+      return park.notified;
+    }
+  return sleep_parked (context, sooner (park.timeout_ns, left)) || left == 0;
+}
 
-  ts.tv_sec = timeout / NSEC_PER_SEC;
-  ts.tv_nsec = timeout % NSEC_PER_SEC;
-  ppoll (&wakeup, 1, timeout < 0 ? NULL : &ts, NULL);
-  return aio_context_unpark (context, wakeup.revents != 0) || left == 0;
+/* As sleep_until(), but looks for a while before it sleeps. */
+static gboolean
+wait_until (AioContext *context,
+            gint64      deadline)
+{
+  gboolean last;
+
+  if (context->busy.max_ns == 0 || aio_context_look (context) >= AIO_LOOK_HOLE)
+    return sleep_until (context, deadline);
+  if (aio_context_busy_wait (context, deadline))
+    last = aio_notify_take (&context->anchor->notify);
+  else
+    last = sleep_until (context, deadline);
+  aio_context_busy_done (context);
+  return last;
 }
 
 static gboolean
@@ -295,8 +513,10 @@ iterate_entered (AioContext *context,
       last = notified || deadline == 0 ||
              took (context, aio_notify_take (&context->anchor->notify));
       if (!last)
-        last = sleep_until (context, deadline);
-      result = aio_context_run (context, NULL);
+        last = wait_until (context, deadline);
+      else if (aio_fd_set_is_active (&context->fds))
+        aio_context_collect (context);
+      result = aio_context_run (context, AIO_SLEEP_EXACT, NULL);
     }
   while (!last && result.n_entries == 0);
   return result.progress;
@@ -370,7 +590,8 @@ iterate (AioContext *context,
  * Thread: home thread. Another thread becomes the home thread by this call if nobody iterates the
  * context; else it is a critical warning, and %FALSE.
  *
- * Returns: %TRUE if there was progress: a bottom half that was not idle, a one-shot or a post ran
+ * Returns: %TRUE if there was progress: a bottom half that was not idle, a one-shot, a post, a
+ *   descriptor or notifier handler, or a timer ran
  *
  * Since: 0.1
  */
@@ -476,6 +697,10 @@ aio_context_notify (AioContext *context)
  * Gets the descriptor that a foreign event loop polls for input on behalf of the context. It
  * belongs to the context: do not read from it, do not close it.
  *
+ * It is another one once the context has descriptor handlers, so ask before each wait, or when you
+ * have set the first. As long as you have not, and with the `poll` monitor, it does not tell of
+ * them; then the timeout makes the foreign loop come back every 10 ms.
+ *
  * Around every wait: call [method@Aio.Context.get_timeout_ns] before it, and
  * [method@Aio.Context.dispatch] after it, whether the descriptor was readable or not.
  *
@@ -488,11 +713,27 @@ aio_context_notify (AioContext *context)
 int
 aio_context_get_fd (AioContext *context)
 {
+  int fd;
+
   g_return_val_if_fail (context != NULL, -1);
   if (!aio_anchor_is_usable (context->anchor, G_STRFUNC))
     return -1;
 
-  return context->anchor->notify.read_fd;
+  /* Acquire, and before the number is read: the monitor stores the number first. If it opens
+   * another file meanwhile the count is out of date, and get_timeout_ns() knows. */
+  aio_store_relaxed (&context->given_opening, aio_load_acquire (&context->fds.n_openings));
+  fd = aio_load_relaxed (&context->fds.fd);
+  return fd >= 0 ? fd : context->anchor->notify.wakeup.read_fd;
+}
+
+/* Does the descriptor that the foreign loop has been given stand for all others? Not if there is
+ * none that does, or if it was not asked for since. Then the loop has to come back now and then. */
+static gboolean
+is_given_fd_enough (AioContext *context)
+{
+  guint n_openings = aio_load_acquire (&context->fds.n_openings);
+
+  return n_openings != 0 && aio_load_relaxed (&context->given_opening) == n_openings;
 }
 
 /**
@@ -512,11 +753,16 @@ aio_context_get_fd (AioContext *context)
 gint64
 aio_context_get_timeout_ns (AioContext *context)
 {
+  gint64 timeout_ns;
+
   g_return_val_if_fail (context != NULL, -1);
   if (!aio_context_take_home (context, G_STRFUNC))
     return -1;
 
-  return aio_context_park (context).timeout_ns;
+  timeout_ns = aio_context_park (context, AIO_SLEEP_EXACT).timeout_ns;
+  if (aio_fd_set_is_active (&context->fds) && !is_given_fd_enough (context))
+    timeout_ns = sooner (timeout_ns, BLIND_TIMEOUT_NS);
+  return timeout_ns;
 }
 
 /**
@@ -545,8 +791,8 @@ aio_context_dispatch (AioContext *context)
   /* The sleep that get_timeout_ns() was asked for is over. Nobody tells whether the descriptor is
    * readable, so it is read in any case. */
   visit.parked = FALSE;
-  aio_notify_drain (&context->anchor->notify);
-  progress = aio_context_run (context, NULL).progress;
+  aio_context_collect (context);
+  progress = aio_context_run (context, AIO_SLEEP_EXACT, NULL).progress;
   aio_context_leave (context, &visit);
   return progress;
 }

@@ -40,6 +40,9 @@ AIO_EXPORT void        aio_context_notify         (AioContext    *context);
 AIO_EXPORT int         aio_context_get_fd         (AioContext    *context);
 AIO_EXPORT gint64      aio_context_get_timeout_ns (AioContext    *context);
 AIO_EXPORT gboolean    aio_context_dispatch       (AioContext    *context);
+AIO_EXPORT gboolean    aio_context_set_busy_poll  (AioContext    *context,
+                                                   gint64         max_ns,
+                                                   GError       **error);
 AIO_EXPORT gboolean    aio_context_post           (AioContext    *context,
                                                    AioBHFunc      func,
                                                    gpointer       data,

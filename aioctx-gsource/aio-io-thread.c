@@ -236,7 +236,7 @@ ask_to_end (AioIOThread *self)
   if (first)
     {
       self->state = STOPPING;
-      aio_bh_set_close (&self->context->bhs, end_thread, self);
+      aio_bh_set_end_with (&self->context->bhs, end_thread, self);
     }
   pthread_mutex_unlock (&self->lock);
   return first;

@@ -38,7 +38,7 @@
 
 #include <aioctx-gsource/aio-atomic-private.h>
 #include <aioctx-gsource/aio-pause-private.h>
-#include <gio/gio.h>
+#include <aioctx-gsource/aio-event-notifier.h>
 
 typedef enum
 {
@@ -55,8 +55,7 @@ typedef struct
   _Atomic (guint64) writes;     /* wakeups written so far */
 
   /* Immutable. */
-  int read_fd;                  /* polled by the sleeper */
-  int write_fd;                 /* the same as read_fd with an eventfd */
+  AioEventNotifier wakeup;      /* polled by the sleeper */
   guint fork_generation;
 } AioNotify;
 

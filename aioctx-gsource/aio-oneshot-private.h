@@ -10,7 +10,7 @@ typedef struct _AioOneshot AioOneshot;
 struct _AioOneshot
 {
   AioNode node;                 /* first: an entry is cast to its one-shot */
-  AioBHFunc func;               /* NULL: withdrawn, nothing to run */
+  AioBHFunc func;               /* NULL: nothing to run */
   gpointer data;
   GDestroyNotify destroy;
   union

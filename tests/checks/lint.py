@@ -27,13 +27,16 @@ FLOORS = {
         'fork': ['aio-fork'],
         'membarrier': ['aio-membarrier'],
         'boxed': ['aio-boxed']},
-    1: {'notify': ['aio-notify'],
+    1: {'event-notifier': ['aio-event-notifier'],
         'home': ['aio-home']},
+    1.25: {'notify': ['aio-notify']},
     1.5: {'anchor': ['aio-anchor']},
     2: {'bh': ['aio-bh', 'aio-bh-pass', 'aio-bh-queue', 'aio-oneshot'],
         'timer': ['aio-timer', 'aio-timer-heap'],
-        'fd': ['aio-fd', 'aio-fdmon', 'aio-fdmon-epoll', 'aio-fdmon-poll', 'aio-event-notifier']},
-    3: {'context': ['aio-context', 'aio-context-bh', 'aio-context-life', 'aio-context-source']},
+        'fd': ['aio-fd', 'aio-fdmon-epoll', 'aio-fdmon-poll']},
+    2.5: {'timerfd': ['aio-timerfd']},
+    3: {'context': ['aio-context', 'aio-context-bh', 'aio-context-busy', 'aio-context-fd',
+                    'aio-context-life', 'aio-context-source', 'aio-context-timer']},
     4: {'io-thread': ['aio-io-thread'],
         'invoke': ['aio-invoke'],
         'introspect': ['aio-introspect']},
@@ -213,7 +216,7 @@ def check_links(root, options):
 
 # Code.
 
-ATOMICS = re.compile(r'\b(__atomic_\w+|__sync_\w+|g_atomic_\w+|stdatomic\.h|memory_order_\w+'
+ATOMICS = re.compile(r'\b(__atomic_\w+|__sync_\w+|g_atomic_(?!rc_box)\w+|stdatomic\.h|memory_order_\w+'
                      r'|atomic_(?:load|store|exchange|compare|fetch|thread|signal|flag|init|bool'
                      r'|u?int|u?long|uintptr)\w*)')
 ATOMIC_FIELD = re.compile(r'\b_Atomic\s*\([^)]*\)\s*([\w\s,*]+?)\s*(?:\[[^\]]*\])?\s*[;=]')

@@ -1,0 +1,565 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Descriptor handlers: which there are, which are ready, running them.
+ *
+ * A handler is never changed, only replaced by another one. So who runs it, or has found it ready,
+ * cannot meet another one's callbacks or data. The table and the monitor may be changed by any
+ * thread, under the lock; the rest is the home thread's. */
+#include <aioctx-gsource/aio-fd-private.h>
+
+#include <poll.h>
+
+#ifdef __linux__
+#define DEFAULT_MONITOR aio_fdmon_epoll
+#else
+#define DEFAULT_MONITOR aio_fdmon_poll
+#endif
+
+/* NULL: there is none of that name. */
+const AioFdMonitor *
+aio_fd_monitor_by_name (const char *name)
+{
+  static const AioFdMonitor *monitors[] = { &DEFAULT_MONITOR, &aio_fdmon_poll };
+
+  for (guint i = 0; i < G_N_ELEMENTS (monitors); i++)
+    if (g_strcmp0 (monitors[i]->name, name) == 0)
+      return monitors[i];
+  return NULL;
+}
+
+void
+aio_fd_set_init (AioFdSet  *set,
+                 AioAnchor *anchor)
+{
+  set->anchor = anchor;
+  set->monitor = aio_fd_monitor_by_name (g_getenv ("AIOCTX_FDMON"));
+  if (set->monitor == NULL)
+    set->monitor = &DEFAULT_MONITOR;
+  aio_store_relaxed (&set->fd, -1);
+  for (guint tag = 0; tag < AIO_FD_N_TAGS; tag++)
+    set->tag_fds[tag] = -1;
+  set->tag_fds[AIO_FD_TAG_WAKEUP] = anchor->notify.wakeup.read_fd;
+  pthread_mutex_init (&set->lock, NULL);
+}
+
+/* In a forked child the lock may be held for ever by a thread that exists in the parent only. */
+void
+aio_fd_set_lock (AioFdSet *set)
+{
+  if (!aio_anchor_is_forked (set->anchor))
+    pthread_mutex_lock (&set->lock);
+}
+
+/* What was found out under the lock is said without it: a log handler may call us. */
+void
+aio_fd_set_unlock (AioFdSet *set)
+{
+  GString *report = g_steal_pointer (&set->report);
+
+  if (!aio_anchor_is_forked (set->anchor))
+    pthread_mutex_unlock (&set->lock);
+  if (G_LIKELY (report == NULL))
+    return;
+  g_critical ("AioContext “%s”: %s", set->anchor->name, report->str);
+  g_string_free (report, TRUE);
+}
+
+/* --- Handlers --------------------------------------------------------------------------------- */
+
+AioFdHandler *
+aio_fd_handler_new (AioFdSet *set,
+                    int       fd)
+{
+  AioFdHandler *handler = g_new0 (AioFdHandler, 1);
+
+  handler->set = set;
+  handler->fd = fd;
+  handler->refs = 1;
+  return handler;
+}
+
+static void
+handler_ref (AioFdHandler *handler)
+{
+  handler->refs++;
+}
+
+/* Home thread. With the last reference its destroy notify runs: it is neither ready nor on the
+ * stack any more. */
+void
+aio_fd_handler_unref (AioFdHandler *handler)
+{
+  if (--handler->refs != 0)
+    return;
+  if (handler->destroy != NULL)
+    handler->destroy (handler->data);
+  g_free (handler);
+}
+
+/* The poll(2) events that it waits for. Error and hang-up are always reported. */
+guint
+aio_fd_handler_events (AioFdHandler *handler)
+{
+  return (handler->on_read != NULL ? POLLIN : 0) | (handler->on_write != NULL ? POLLOUT : 0);
+}
+
+static gboolean
+is_removed (AioFdHandler *handler)
+{
+  return aio_load_acquire (&handler->removed) != 0;
+}
+
+/* --- The ready list, home thread -------------------------------------------------------------- */
+
+static void
+append_ready (AioFdSet     *set,
+              AioFdHandler *handler,
+              guint         ready)
+{
+  gboolean queued = handler->ready != 0;
+
+  handler->ready |= ready;
+  if (queued || ready == 0)
+    return;
+  handler_ref (handler);
+  handler->ready_next = NULL;
+  handler->ready_previous = set->last_ready;
+  if (set->last_ready != NULL)
+    set->last_ready->ready_next = handler;
+  else
+    set->first_ready = handler;
+  set->last_ready = handler;
+}
+
+/* The list's reference goes to the caller. */
+static void
+unlink_ready (AioFdSet     *set,
+              AioFdHandler *handler)
+{
+  if (handler->ready_previous != NULL)
+    handler->ready_previous->ready_next = handler->ready_next;
+  else
+    set->first_ready = handler->ready_next;
+  if (handler->ready_next != NULL)
+    handler->ready_next->ready_previous = handler->ready_previous;
+  else
+    set->last_ready = handler->ready_previous;
+  handler->ready = 0;
+}
+
+/* What a monitor found. Error and hang-up are something for both, as users of poll(2) expect: the
+ * next read or write tells what it is. One that is on the stack is not entered again. */
+void
+aio_fd_set_mark_ready (AioFdSet     *set,
+                       AioFdHandler *handler,
+                       guint         poll_events)
+{
+  guint ready = 0;
+
+  if (handler->depth != 0)
+    return;
+  if (handler->on_read != NULL && poll_events & (POLLIN | POLLPRI | POLLERR | POLLHUP))
+    ready |= AIO_FD_READ;
+  if (handler->on_write != NULL && poll_events & (POLLOUT | POLLERR | POLLHUP))
+    ready |= AIO_FD_WRITE;
+  append_ready (set, handler, ready);
+}
+
+/* A removed handler leaves the ready list at once, so that its destroy notify need not wait. */
+void
+aio_fd_handler_forget (AioFdHandler *handler)
+{
+  if (handler->ready == 0)
+    return;
+  unlink_ready (handler->set, handler);
+  aio_fd_handler_unref (handler);
+}
+
+/* Calls func for each handler that is in the table, until it says TRUE. It may not change the
+ * table: the lock is held. */
+static gboolean
+for_each_locked (AioFdSet *set,
+                 gboolean (*func) (AioFdHandler *handler))
+{
+  GHashTableIter iter;
+  gpointer handler;
+  gboolean found = FALSE;
+
+  if (set->handlers == NULL)
+    return FALSE;
+  g_hash_table_iter_init (&iter, set->handlers);
+  while (g_hash_table_iter_next (&iter, NULL, &handler))
+    found |= func (handler);
+  return found;
+}
+
+static gboolean
+mark_if_always (AioFdHandler *handler)
+{
+  if (handler->always && !handler->broken)
+    aio_fd_set_mark_ready (handler->set, handler, POLLIN | POLLOUT);
+  return handler->ready != 0;
+}
+
+/* Regular files are always ready, as with poll(2). */
+void
+aio_fd_set_mark_always (AioFdSet *set)
+{
+  if (aio_load_full (&set->n_always) == 0)
+    return;
+  aio_fd_set_lock (set);
+  for_each_locked (set, mark_if_always);
+  aio_fd_set_unlock (set);
+}
+
+static gboolean
+ask_io_poll (AioFdHandler *handler)
+{
+  gboolean ready = handler->io_poll != NULL && handler->depth == 0 &&
+                   handler->io_poll (handler->data);
+
+  if (ready)
+    append_ready (handler->set, handler, AIO_FD_POLLED);
+  return ready;
+}
+
+/* For busy polling: asks the handlers that have a quicker way to tell. */
+gboolean
+aio_fd_set_ask_io_poll (AioFdSet *set)
+{
+  gboolean found;
+
+  if (aio_load_relaxed (&set->n_io_poll) == 0)
+    return FALSE;
+  aio_fd_set_lock (set);
+  found = for_each_locked (set, ask_io_poll);
+  aio_fd_set_unlock (set);
+  return found;
+}
+
+/* --- Running, home thread --------------------------------------------------------------------- */
+
+/* The handlers on the stack are not watched while a nested iteration sleeps: what they are there
+ * for is still to be read, and would end each sleep at once. */
+void
+aio_fd_set_suspend_runs (AioFdSet *set)
+{
+  if (set->runs == NULL)
+    return;
+  aio_fd_set_lock (set);
+  for (AioFdRun *run = set->runs; run != NULL; run = run->outer)
+    {
+      AioFdHandler *handler = run->handler;
+
+      if (handler->watched && !handler->broken && !is_removed (handler))
+        {
+          int reason = set->monitor->unwatch (set, handler);
+
+          if (reason != 0)
+            aio_fd_set_report_closed (set, handler, reason);
+          handler->watched = FALSE;
+          handler->suspended = TRUE;
+          aio_fetch_add_full (&set->n_changes, 1);
+        }
+    }
+  aio_fd_set_unlock (set);
+}
+
+/* The outermost run of a handler is over. */
+static void
+resume (AioFdSet     *set,
+        AioFdHandler *handler)
+{
+  GError *error = NULL;
+
+  handler->suspended = FALSE;
+  aio_fd_set_lock (set);
+  if (!is_removed (handler) && !handler->broken)
+    {
+      aio_fetch_add_full (&set->n_changes, 1);
+      handler->watched = set->monitor->watch (set, handler, NULL, &error);
+    }
+  aio_fd_set_unlock (set);
+  if (error != NULL)
+    {
+      g_critical ("AioContext “%s” lost descriptor %d: %s", set->anchor->name, handler->fd,
+                  error->message);
+      g_error_free (error);
+    }
+}
+
+/* Its callback may remove or replace it; then the other one does not run. */
+static void
+run_handler (AioFdSet     *set,
+             AioFdHandler *handler,
+             guint         ready)
+{
+  AioFdRun run = { set->runs, handler };
+
+  set->runs = &run;
+  handler->depth++;
+  if (ready & AIO_FD_POLLED && handler->io_poll_ready != NULL)
+    handler->io_poll_ready (handler->data);
+  else if (ready & (AIO_FD_READ | AIO_FD_POLLED) && handler->on_read != NULL)
+    handler->on_read (handler->data);
+  if (ready & AIO_FD_WRITE && !is_removed (handler))
+    handler->on_write (handler->data);
+  handler->depth--;
+  set->runs = run.outer;
+  if (handler->suspended)
+    resume (set, handler);
+}
+
+/* Runs all that are marked ready; returns how many. With a source it ends when that is destroyed.
+ * A nested iteration goes on with what is left here, and adds to it. */
+guint
+aio_fd_set_run (AioFdSet *set,
+                GSource  *source)
+{
+  guint n = 0;
+
+  while (set->first_ready != NULL)
+    {
+      AioFdHandler *handler = set->first_ready;
+      guint ready = handler->ready;
+
+      unlink_ready (set, handler);
+      if (!is_removed (handler) && handler->depth == 0)
+        {
+          run_handler (set, handler, ready);
+          n++;
+        }
+      aio_fd_handler_unref (handler);
+      if (source != NULL && g_source_is_destroyed (source))
+        break;
+    }
+  return n;
+}
+
+/* --- The table, any thread -------------------------------------------------------------------- */
+
+static gboolean
+activate_locked (AioFdSet  *set,
+                 GError   **error)
+{
+  if (aio_fd_set_is_active (set))
+    return TRUE;
+  if (!set->monitor->open (set, error))
+    return FALSE;
+  set->handlers = g_hash_table_new (NULL, NULL);
+  /* Full: a sleeper that has raised its flag sees this, or we see the flag and wake it. */
+  aio_exchange_full (&set->active, TRUE);
+  return TRUE;
+}
+
+/* Opens the monitor if it is not. The caller wakes the home thread, which may be sleeping on the
+ * plain wakeup descriptor. */
+gboolean
+aio_fd_set_activate (AioFdSet  *set,
+                     GError   **error)
+{
+  gboolean active;
+
+  aio_fd_set_lock (set);
+  active = activate_locked (set, error);
+  aio_fd_set_unlock (set);
+  return active;
+}
+
+/* Home thread: watches a descriptor of the context's own. */
+gboolean
+aio_fd_set_watch_tag (AioFdSet *set,
+                      AioFdTag  tag,
+                      int       fd)
+{
+  gboolean watched;
+
+  aio_fd_set_lock (set);
+  watched = activate_locked (set, NULL) && set->monitor->watch_tag (set, tag, fd);
+  if (watched)
+    set->tag_fds[tag] = fd;
+  aio_fd_set_unlock (set);
+  return watched;
+}
+
+static void
+count_handler_locked (AioFdSet     *set,
+                      AioFdHandler *handler,
+                      int           by)
+{
+  aio_fetch_add_full (&set->n_handlers, by);
+  if (handler->always)
+    aio_fetch_add_full (&set->n_always, by);
+  if (handler->io_poll != NULL)
+    aio_fetch_add_full (&set->n_io_poll, by);
+}
+
+static gboolean
+insert_locked (AioFdSet      *set,
+               AioFdHandler  *handler,
+               AioFdHandler  *former,
+               GError       **error)
+{
+  handler->generation = ++set->n_generations;
+  if (!set->monitor->watch (set, handler, former, error))
+    return FALSE;
+  handler->watched = !handler->always;
+  g_hash_table_insert (set->handlers, GINT_TO_POINTER (handler->fd), handler);
+  count_handler_locked (set, handler, 1);
+  return TRUE;
+}
+
+static void
+remove_locked (AioFdSet     *set,
+               AioFdHandler *former,
+               gboolean      replaced)
+{
+  int reason = 0;
+
+  count_handler_locked (set, former, -1);
+  aio_store_release (&former->removed, TRUE);
+  if (replaced)
+    return;
+  g_hash_table_remove (set->handlers, GINT_TO_POINTER (former->fd));
+  if (former->watched && !former->broken)
+    reason = set->monitor->unwatch (set, former);
+  former->watched = FALSE;
+  if (reason != 0)
+    aio_fd_set_report_closed (set, former, reason);
+}
+
+/* Puts a handler, or with NULL nothing, in the place of the one that is there, which it passes to
+ * the caller together with the set's reference. On failure nothing has changed. */
+gboolean
+aio_fd_set_replace (AioFdSet      *set,
+                    int            fd,
+                    AioFdHandler  *handler,
+                    AioFdHandler **former,
+                    GError       **error)
+{
+  gboolean done = TRUE;
+
+  *former = NULL;
+  aio_fd_set_lock (set);
+  if (handler != NULL && !activate_locked (set, error))
+    {
+      g_prefix_error (error, "Cannot watch descriptor %d: ", fd);
+      done = FALSE;
+    }
+  else if (set->handlers != NULL)
+    {
+      *former = g_hash_table_lookup (set->handlers, GINT_TO_POINTER (fd));
+      if (handler != NULL)
+        done = insert_locked (set, handler, *former, error);
+      if (done && *former != NULL)
+        remove_locked (set, *former, handler != NULL);
+      aio_fetch_add_full (&set->n_changes, 1);
+    }
+  aio_fd_set_unlock (set);
+  if (!done)
+    *former = NULL;
+  return done;
+}
+
+/* Under the lock: the handler that was registered under this generation, if it still is and has
+ * not been given up. */
+AioFdHandler *
+aio_fd_set_lookup (AioFdSet *set,
+                   int       fd,
+                   guint32   generation)
+{
+  AioFdHandler *handler = g_hash_table_lookup (set->handlers, GINT_TO_POINTER (fd));
+
+  if (handler == NULL || handler->generation != generation || handler->broken)
+    return NULL;
+  return handler;
+}
+
+/* Under the lock. The kernel says that the descriptor is not open, or is another file than the one
+ * that was registered. Said once; then it is left alone, so that the loop does not spin on it. */
+void
+aio_fd_set_report_closed (AioFdSet     *set,
+                          AioFdHandler *handler,
+                          int           reason)
+{
+  handler->broken = TRUE;
+  set->maybe_stale = TRUE;
+  aio_fetch_add_full (&set->n_changes, 1);
+  if (set->report == NULL)
+    set->report = g_string_new (NULL);
+  g_string_append_printf (set->report,
+                          "%sdescriptor %d was closed before its handler was removed (%s)",
+                          set->report->len != 0 ? ", " : "", handler->fd, g_strerror (reason));
+}
+
+/* Home thread: all that is watched, as GLib polls it. */
+GPollFD *
+aio_fd_set_list_polled (AioFdSet *set,
+                        guint    *n)
+{
+  GHashTableIter iter;
+  GPollFD *polled;
+  gpointer value;
+
+  *n = 0;
+  aio_fd_set_lock (set);
+  polled = g_new0 (GPollFD, g_hash_table_size (set->handlers));
+  g_hash_table_iter_init (&iter, set->handlers);
+  while (g_hash_table_iter_next (&iter, NULL, &value))
+    {
+      AioFdHandler *handler = value;
+
+      if (!handler->watched || handler->broken)
+        continue;
+      polled[*n].fd = handler->fd;
+      polled[(*n)++].events = aio_fd_handler_events (handler);
+    }
+  aio_fd_set_unlock (set);
+  return polled;
+}
+
+/* --- The end of the context ------------------------------------------------------------------- */
+
+/* Names the handlers that are still there. */
+void
+aio_fd_set_close (AioFdSet *set,
+                  GString  *names)
+{
+  GHashTableIter iter;
+  gpointer fd;
+
+  if (set->handlers == NULL)
+    return;
+  g_hash_table_iter_init (&iter, set->handlers);
+  while (g_hash_table_iter_next (&iter, &fd, NULL))
+    g_string_append_printf (names, "%sdescriptor %d", names->len != 0 ? ", " : "",
+                            GPOINTER_TO_INT (fd));
+}
+
+static gboolean
+is_any (gpointer fd,
+        gpointer handler,
+        gpointer unused)
+{
+  return TRUE;
+}
+
+/* Removes them, with their destroy notifies, and closes the monitor. The kernel's set may be shared
+ * with the parent process of a forked child, so it is closed and not emptied. */
+void
+aio_fd_set_clear (AioFdSet *set)
+{
+  AioFdHandler *handler;
+
+  while (set->handlers != NULL &&
+         (handler = g_hash_table_find (set->handlers, is_any, NULL)) != NULL)
+    {
+      g_hash_table_remove (set->handlers, GINT_TO_POINTER (handler->fd));
+      aio_store_release (&handler->removed, TRUE);
+      aio_fd_handler_forget (handler);
+      aio_fd_handler_unref (handler);
+    }
+  if (aio_fd_set_is_active (set))
+    set->monitor->close (set);
+  g_clear_pointer (&set->handlers, g_hash_table_unref);
+  pthread_mutex_destroy (&set->lock);
+}

@@ -1,0 +1,687 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <aioctx-gsource/aio-timer-private.h>
+#include <aioctx-gsource/aio-boxed-private.h>
+#include <aioctx-gsource/aio-timer-heap-private.h>
+
+#include <time.h>
+
+#define NSEC_PER_SEC G_GINT64_CONSTANT (1000000000)
+
+static AioTimer *timer_copy (AioTimer *timer);
+
+AIO_DEFINE_BOXED_TYPE (AioTimer, aio_timer, timer_copy, aio_timer_free)
+
+static inline AioTimerNode *
+node_of (AioTimer *timer)
+{
+  return (AioTimerNode *) timer;
+}
+
+/* --- The set ---------------------------------------------------------------------------------- */
+
+AioTimerSet *
+aio_timer_set_new (AioAnchor *anchor)
+{
+  AioTimerSet *set = g_new0 (AioTimerSet, 1);
+
+  set->anchor = aio_anchor_ref (anchor);
+  aio_store_relaxed (&set->refs, 1);
+  for (guint clock = 0; clock < AIO_N_CLOCKS; clock++)
+    aio_store_relaxed (&set->earliest[clock], AIO_TIMER_NEVER);
+  pthread_mutex_init (&set->lock, NULL);
+  pthread_cond_init (&set->run_ended, NULL);
+  return set;
+}
+
+void
+aio_timer_set_unref (AioTimerSet *set)
+{
+  if (aio_fetch_sub_full (&set->refs, 1) != 1)
+    return;
+  /* In a forked child threads of the parent may wait for ever, and glibc would wait for them. */
+  if (!aio_anchor_is_forked (set->anchor))
+    {
+      pthread_cond_destroy (&set->run_ended);
+      pthread_mutex_destroy (&set->lock);
+    }
+  aio_anchor_unref (set->anchor);
+  g_free (set);
+}
+
+/* In a forked child the lock may be held for ever by a thread that exists in the parent only. */
+static void
+lock (AioTimerSet *set)
+{
+  if (!aio_anchor_is_forked (set->anchor))
+    pthread_mutex_lock (&set->lock);
+}
+
+static void
+unlock (AioTimerSet *set)
+{
+  if (!aio_anchor_is_forked (set->anchor))
+    pthread_mutex_unlock (&set->lock);
+}
+
+gint64
+aio_timer_set_now (AioTimerSet *set,
+                   AioClock     clock)
+{
+  static const clockid_t ids[] = { CLOCK_MONOTONIC, CLOCK_BOOTTIME, CLOCK_REALTIME };
+  struct timespec ts;
+
+  if (clock == AIO_CLOCK_VIRTUAL)
+    return aio_load_acquire (&set->virtual_now);
+  clock_gettime (ids[clock], &ts);
+  return ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec;
+}
+
+static void
+publish_earliest (AioTimerSet *set,
+                  guint        clock)
+{
+  AioTimerNode *first = set->heaps[clock];
+
+  aio_store_release (&set->earliest[clock], first != NULL ? first->deadline : AIO_TIMER_NEVER);
+}
+
+static void
+append_due (AioTimerSet  *set,
+            AioTimerNode *timer)
+{
+  timer->state = AIO_TIMER_DUE;
+  timer->next = NULL;
+  timer->previous = set->last_due;
+  if (set->last_due != NULL)
+    set->last_due->next = timer;
+  else
+    set->first_due = timer;
+  set->last_due = timer;
+  aio_count (&set->n_due, 1);
+}
+
+static void
+remove_due (AioTimerSet  *set,
+            AioTimerNode *timer)
+{
+  if (timer->previous != NULL)
+    timer->previous->next = timer->next;
+  else
+    set->first_due = timer->next;
+  if (timer->next != NULL)
+    timer->next->previous = timer->previous;
+  else
+    set->last_due = timer->previous;
+  aio_count (&set->n_due, -1);
+}
+
+static void
+insert_locked (AioTimerSet  *set,
+               AioTimerNode *timer,
+               gint64        deadline)
+{
+  timer->deadline = MAX (deadline, 0);
+  timer->order = set->n_armed_ever++;
+  timer->state = AIO_TIMER_ARMED;
+  aio_timer_heap_insert (&set->heaps[timer->clock], timer);
+  publish_earliest (set, timer->clock);
+}
+
+/* Returns whether it was armed. */
+static gboolean
+disarm_locked (AioTimerSet  *set,
+               AioTimerNode *timer)
+{
+  AioTimerState state = timer->state;
+
+  timer->state = AIO_TIMER_IDLE;
+  if (state == AIO_TIMER_DUE)
+    remove_due (set, timer);
+  else if (state == AIO_TIMER_ARMED)
+    {
+      aio_timer_heap_remove (&set->heaps[timer->clock], timer);
+      publish_earliest (set, timer->clock);
+    }
+  return state != AIO_TIMER_IDLE;
+}
+
+/* --- Running, in the home thread -------------------------------------------------------------- */
+
+/* Those that are due go to a list before any of them runs: a timer that is armed by a callback,
+ * with whatever deadline, is left to the next pass; and the list is there for nested passes. */
+static void
+collect_due_locked (AioTimerSet *set)
+{
+  for (guint clock = 0; clock < AIO_N_CLOCKS; clock++)
+    {
+      gint64 now;
+
+      if (set->heaps[clock] == NULL)
+        continue;
+      now = aio_timer_set_now (set, clock);
+      while (set->heaps[clock] != NULL && set->heaps[clock]->deadline <= now)
+        {
+          AioTimerNode *timer = set->heaps[clock];
+
+          aio_timer_heap_remove (&set->heaps[clock], timer);
+          append_due (set, timer);
+        }
+      publish_earliest (set, clock);
+    }
+}
+
+/* Are there timers that the clock has caught up with as far as one can tell without asking the
+ * system: left over by an interrupted pass, or on the virtual clock? */
+gboolean
+aio_timer_set_is_due (AioTimerSet *set)
+{
+  return aio_load_relaxed (&set->n_due) != 0 ||
+         aio_timer_set_earliest (set, AIO_CLOCK_VIRTUAL) <= aio_load_acquire (&set->virtual_now);
+}
+
+static gboolean
+is_running_locked (AioTimerSet  *set,
+                   AioTimerNode *timer)
+{
+  for (AioTimerRun *run = set->runs; run != NULL; run = run->outer)
+    if (run->timer == timer)
+      return TRUE;
+  return FALSE;
+}
+
+/* Takes it out of the list of those on the heap, if it is still there. */
+static void
+unlink_all (AioTimerSet  *set,
+            AioTimerNode *timer)
+{
+  if (timer->all_previous == NULL && set->all != timer)
+    return;
+  if (timer->all_previous != NULL)
+    timer->all_previous->all_next = timer->all_next;
+  else
+    set->all = timer->all_next;
+  if (timer->all_next != NULL)
+    timer->all_next->all_previous = timer->all_previous;
+  timer->all_next = timer->all_previous = NULL;
+}
+
+/* One on the heap, of which nobody knows any more. */
+static void
+finish (AioTimerNode *timer)
+{
+  AioTimerSet *set = timer->set;
+
+  if (timer->destroy != NULL)
+    timer->destroy (timer->data);
+  g_free (timer);
+  aio_timer_set_unref (set);
+}
+
+/* The timer may be gone when the callback returns; what the set knows of it is in the run. */
+static void
+call_locked (AioTimerSet  *set,
+             AioTimerNode *timer)
+{
+  AioTimerRun run = { set->runs, timer, timer, ++set->n_runs };
+  AioTimerNode *to_free = NULL;
+  AioTimerFunc func = timer->func;
+  gpointer data = timer->data;
+
+  remove_due (set, timer);
+  timer->state = AIO_TIMER_IDLE;
+  set->runs = &run;
+  unlock (set);
+
+  func (data);
+
+  lock (set);
+  set->runs = run.outer;
+  if (set->n_waiters != 0)
+    pthread_cond_broadcast (&set->run_ended);
+  if (run.timer != NULL && run.timer->freed && !is_running_locked (set, run.timer))
+    to_free = run.timer;
+  if (to_free == NULL)
+    return;
+  unlock (set);
+  finish (to_free);
+  lock (set);
+}
+
+/* Calls all that are due; returns how many. With a source it ends when that is destroyed. */
+guint
+aio_timer_set_run (AioTimerSet *set,
+                   GSource     *source)
+{
+  guint n = 0;
+
+  lock (set);
+  collect_due_locked (set);
+  while (set->first_due != NULL)
+    {
+      call_locked (set, set->first_due);
+      n++;
+      if (source != NULL && g_source_is_destroyed (source))
+        break;
+    }
+  unlock (set);
+  return n;
+}
+
+/* --- The end of the context ------------------------------------------------------------------- */
+
+static const char *
+clock_name (guint clock)
+{
+  static const char *names[] = { "monotonic", "boottime", "realtime", "virtual" };
+
+  return names[clock];
+}
+
+static void
+append_name (GString      *names,
+             AioTimerNode *timer)
+{
+  g_string_append_printf (names, "%stimer %p (%s)", names->len != 0 ? ", " : "", (gpointer) timer,
+                          clock_name (timer->clock));
+}
+
+/* The context ends: disarms all for good, and names those that should not be there any more: the
+ * ones on the heap, and embedded ones that are armed (of others nobody here knows). */
+void
+aio_timer_set_close (AioTimerSet *set,
+                     GString     *names)
+{
+  AioTimerNode *timer;
+
+  lock (set);
+  set->closed = TRUE;
+  for (timer = set->all; timer != NULL; timer = timer->all_next)
+    append_name (names, timer);
+  for (guint clock = 0; clock < AIO_N_CLOCKS; clock++)
+    while ((timer = set->heaps[clock]) != NULL || (timer = set->first_due) != NULL)
+      {
+        if (!timer->on_heap)
+          append_name (names, timer);
+        disarm_locked (set, timer);
+      }
+  unlock (set);
+}
+
+/* After that: the destroy notifies of timers on the heap. Their memory goes with aio_timer_free(),
+ * which may come at any time. */
+void
+aio_timer_set_drop_all (AioTimerSet *set)
+{
+  AioTimerNode *timer;
+
+  lock (set);
+  while ((timer = set->all) != NULL)
+    {
+      GDestroyNotify destroy = timer->destroy;
+      gpointer data = timer->data;
+
+      unlink_all (set, timer);
+      timer->destroy = NULL;
+      unlock (set);
+      if (destroy != NULL)
+        destroy (data);
+      lock (set);
+    }
+  unlock (set);
+}
+
+/* --- Timers ----------------------------------------------------------------------------------- */
+
+void
+aio_timer_node_init (AioTimerNode   *timer,
+                     AioTimerSet    *set,
+                     AioClock        clock,
+                     AioTimerFunc    func,
+                     gpointer        data,
+                     GDestroyNotify  destroy)
+{
+  aio_fetch_add_full (&set->refs, 1);
+  *timer = (AioTimerNode) { .set = set, .func = func, .data = data, .destroy = destroy,
+                            .clock = clock };
+}
+
+/**
+ * aio_timer_clear:
+ * @timer: a timer that was initialised with [method@Aio.Timer.init]
+ *
+ * Disarms an embedded timer and gives up what it holds. After that its memory may go, also in its
+ * own callback. A timer that is all zeros is fine.
+ *
+ * Thread: home thread.
+ *
+ * Since: 0.1
+ */
+void
+aio_timer_clear (AioTimer *timer)
+{
+  AioTimerNode *node = node_of (timer);
+  AioTimerSet *set;
+
+  g_return_if_fail (timer != NULL);
+
+  set = node->set;
+  if (set == NULL)
+    return;
+  lock (set);
+  disarm_locked (set, node);
+  for (AioTimerRun *run = set->runs; run != NULL; run = run->outer)
+    if (run->timer == node)
+      run->timer = NULL;
+  unlock (set);
+  node->set = NULL;
+  aio_timer_set_unref (set);
+}
+
+/* One on the heap has joined its set. */
+void
+aio_timer_node_put_on_heap (AioTimerNode *timer)
+{
+  AioTimerSet *set = timer->set;
+
+  timer->on_heap = TRUE;
+  timer->refs = 1;
+  lock (set);
+  timer->all_next = set->all;
+  if (timer->all_next != NULL)
+    timer->all_next->all_previous = timer;
+  set->all = timer;
+  unlock (set);
+}
+
+static AioTimer *
+timer_copy (AioTimer *timer)
+{
+  AioTimerNode *node = node_of (timer);
+
+  g_return_val_if_fail (node->on_heap, NULL);
+
+  lock (node->set);
+  node->refs++;
+  unlock (node->set);
+  return timer;
+}
+
+/**
+ * aio_timer_free:
+ * @timer: (transfer full) (nullable): what [ctor@Aio.Timer.new] returned, or a boxed copy of it
+ *
+ * Disarms a timer and frees it. Its destroy notify runs before this returns; in its own callback it
+ * runs when the outermost run is over. %NULL is fine.
+ *
+ * Thread: home thread.
+ *
+ * Since: 0.1
+ */
+void
+aio_timer_free (AioTimer *timer)
+{
+  AioTimerNode *node = node_of (timer);
+  AioTimerSet *set;
+  gboolean now = FALSE;
+
+  if (timer == NULL)
+    return;
+  g_return_if_fail (node->on_heap);
+
+  set = node->set;
+  lock (set);
+  if (--node->refs == 0)
+    {
+      disarm_locked (set, node);
+      unlink_all (set, node);
+      node->freed = TRUE;
+      now = !is_running_locked (set, node);
+    }
+  unlock (set);
+  if (now)
+    finish (node);
+}
+
+/* Wakes the home thread if the timer is the next one now: it may be sleeping for longer. That it
+ * sees the new deadline is due to the lock. It looks at the deadlines after it has raised the flag.
+ * If it took the lock after us, it sees ours; if before us, then its raise comes before our look at
+ * the flag, and we wake it. */
+static void
+arm (AioTimerNode *timer,
+     gint64        deadline)
+{
+  AioTimerSet *set = timer->set;
+  gboolean first;
+
+  lock (set);
+  if (set->closed)
+    {
+      unlock (set);
+      return;
+    }
+  disarm_locked (set, timer);
+  insert_locked (set, timer, deadline);
+  first = set->heaps[timer->clock] == timer;
+  unlock (set);
+  if (first)
+    aio_notify_wake (&set->anchor->notify);
+}
+
+static gboolean
+is_usable (AioTimer   *timer,
+           const char *where)
+{
+  AioTimerSet *set = node_of (timer)->set;
+
+  if (G_UNLIKELY (set == NULL))
+    {
+      g_critical ("%s: timer %p is not initialised", where, (gpointer) timer);
+      return FALSE;
+    }
+  return aio_anchor_is_usable (set->anchor, where);
+}
+
+/**
+ * aio_timer_mod_ns:
+ * @timer: a timer
+ * @deadline_ns: when to fire, in nanoseconds of the timer's clock; a time in the past, and a
+ *   negative one, is due now
+ *
+ * Arms a timer, or changes its deadline.
+ *
+ * It fires once, never early. Timers with equal deadlines fire in the order in which they were
+ * armed. Armed in its own callback it fires in the next pass at the earliest.
+ *
+ * Thread: any thread. Not signal safe.
+ *
+ * Since: 0.1
+ */
+void
+aio_timer_mod_ns (AioTimer *timer,
+                  gint64    deadline_ns)
+{
+  g_return_if_fail (timer != NULL);
+  if (is_usable (timer, G_STRFUNC))
+    arm (node_of (timer), deadline_ns);
+}
+
+/**
+ * aio_timer_mod_anticipate_ns:
+ * @timer: a timer
+ * @deadline_ns: when to fire, as for [method@Aio.Timer.mod_ns]
+ *
+ * Arms a timer unless it is armed already for that time or an earlier one.
+ *
+ * Thread: any thread. Not signal safe.
+ *
+ * Returns: %TRUE if it is armed now, or earlier than before
+ *
+ * Since: 0.1
+ */
+gboolean
+aio_timer_mod_anticipate_ns (AioTimer *timer,
+                             gint64    deadline_ns)
+{
+  AioTimerNode *node = node_of (timer);
+  AioTimerSet *set;
+  gboolean change, first = FALSE;
+
+  g_return_val_if_fail (timer != NULL, FALSE);
+  if (!is_usable (timer, G_STRFUNC))
+    return FALSE;
+
+  set = node->set;
+  lock (set);
+  change = !set->closed &&
+           (node->state == AIO_TIMER_IDLE || MAX (deadline_ns, 0) < node->deadline);
+  if (change)
+    {
+      disarm_locked (set, node);
+      insert_locked (set, node, deadline_ns);
+      first = set->heaps[node->clock] == node;
+    }
+  unlock (set);
+  /* As in arm(). */
+  if (first)
+    aio_notify_wake (&set->anchor->notify);
+  return change;
+}
+
+/**
+ * aio_timer_del:
+ * @timer: a timer
+ *
+ * Disarms a timer. It can be armed again.
+ *
+ * Thread: any thread. Not signal safe. From another thread a run that is about to start may still
+ * start.
+ *
+ * Returns: whether it was armed
+ *
+ * Since: 0.1
+ */
+gboolean
+aio_timer_del (AioTimer *timer)
+{
+  AioTimerNode *node = node_of (timer);
+  gboolean armed;
+
+  g_return_val_if_fail (timer != NULL, FALSE);
+  if (node->set == NULL || !aio_anchor_is_usable (node->set->anchor, G_STRFUNC))
+    return FALSE;
+
+  lock (node->set);
+  armed = disarm_locked (node->set, node);
+  unlock (node->set);
+  return armed;
+}
+
+/* The outermost run of the timer that is on the stack; 0 if there is none. */
+static guint64
+outermost_run_locked (AioTimerSet  *set,
+                      AioTimerNode *timer)
+{
+  guint64 serial = 0;
+
+  for (AioTimerRun *run = set->runs; run != NULL; run = run->outer)
+    if (run->called == timer)
+      serial = run->serial;
+  return serial;
+}
+
+static gboolean
+is_on_stack_locked (AioTimerSet *set,
+                    guint64      serial)
+{
+  for (AioTimerRun *run = set->runs; run != NULL; run = run->outer)
+    if (run->serial == serial)
+      return TRUE;
+  return FALSE;
+}
+
+/**
+ * aio_timer_del_sync:
+ * @timer: a timer
+ *
+ * Disarms a timer, and waits until the runs that are in progress are over, at every nesting depth.
+ * It does not wait for runs that begin later. In the home thread it does not wait.
+ *
+ * Thread: any thread. Not signal safe.
+ *
+ * Returns: whether it was armed
+ *
+ * Since: 0.1
+ */
+gboolean
+aio_timer_del_sync (AioTimer *timer)
+{
+  AioTimerNode *node = node_of (timer);
+  AioTimerSet *set;
+  guint64 serial;
+  gboolean armed;
+
+  g_return_val_if_fail (timer != NULL, FALSE);
+  if (node->set == NULL || !aio_anchor_is_usable (node->set->anchor, G_STRFUNC))
+    return FALSE;
+
+  set = node->set;
+  lock (set);
+  armed = disarm_locked (set, node);
+  serial = outermost_run_locked (set, node);
+  if (serial != 0 && !aio_home_is_self (&set->anchor->home))
+    {
+      set->n_waiters++;
+      while (is_on_stack_locked (set, serial))
+        pthread_cond_wait (&set->run_ended, &set->lock);
+      set->n_waiters--;
+    }
+  unlock (set);
+  return armed;
+}
+
+/**
+ * aio_timer_pending:
+ * @timer: a timer
+ *
+ * Asks whether a timer is armed. It is until its callback starts.
+ *
+ * Thread: any thread.
+ *
+ * Returns: whether it is armed
+ *
+ * Since: 0.1
+ */
+gboolean
+aio_timer_pending (AioTimer *timer)
+{
+  return aio_timer_expire_time_ns (timer) >= 0;
+}
+
+/**
+ * aio_timer_expire_time_ns:
+ * @timer: a timer
+ *
+ * Tells when a timer fires.
+ *
+ * Thread: any thread.
+ *
+ * Returns: nanoseconds of its clock, -1 if it is not armed
+ *
+ * Since: 0.1
+ */
+gint64
+aio_timer_expire_time_ns (AioTimer *timer)
+{
+  AioTimerNode *node = node_of (timer);
+  gint64 deadline = -1;
+
+  g_return_val_if_fail (timer != NULL, -1);
+  if (node->set == NULL || !aio_anchor_is_usable (node->set->anchor, G_STRFUNC))
+    return -1;
+
+  lock (node->set);
+  if (node->state != AIO_TIMER_IDLE)
+    deadline = node->deadline;
+  unlock (node->set);
+  return deadline;
+}
