@@ -6,14 +6,15 @@
 #include <dirent.h>
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <unistd.h>
 
 static inline guint
-aio_test_count_fds (void)
+aio_test_count_entries (const char *folder)
 {
-  DIR *dir = opendir ("/proc/self/fd");
+  DIR *dir = opendir (folder);
   guint n = 0;
 
   g_assert_nonnull (dir);
@@ -21,6 +22,49 @@ aio_test_count_fds (void)
     n++;
   closedir (dir);
   return n;
+}
+
+static inline guint
+aio_test_count_fds (void)
+{
+  return aio_test_count_entries ("/proc/self/fd");
+}
+
+static inline void *
+aio_test_tell_tid (void *tid)
+{
+  *(pid_t *) tid = gettid ();
+  return NULL;
+}
+
+/* The kernel lists a thread a moment longer than one has to wait for it in order to join it. */
+static inline void
+aio_test_run_first_thread (void)
+{
+  char folder[64];
+  pthread_t thread;
+  pid_t tid;
+
+  g_assert_cmpint (pthread_create (&thread, NULL, aio_test_tell_tid, &tid), ==, 0);
+  g_assert_cmpint (pthread_join (thread, NULL), ==, 0);
+  g_snprintf (folder, sizeof folder, "/proc/self/task/%d", (int) tid);
+  while (access (folder, F_OK) == 0)
+    sched_yield ();
+}
+
+/* The threads that came since the first call, which belongs into main(). Some sanitizers start one
+ * of their own with the first of the program: that is not counted. */
+static inline guint
+aio_test_count_threads (void)
+{
+  static guint n_at_first;
+
+  if (n_at_first == 0)
+    {
+      aio_test_run_first_thread ();
+      n_at_first = aio_test_count_entries ("/proc/self/task");
+    }
+  return aio_test_count_entries ("/proc/self/task") - n_at_first;
 }
 
 typedef struct _AioTestCase AioTestCase;

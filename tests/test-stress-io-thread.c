@@ -206,30 +206,10 @@ drop_from_inside (gpointer data)
   aio_io_thread_unref (data);
 }
 
-static void *
-do_nothing (void *data)
-{
-  return NULL;
-}
-
-static guint
-count_threads (void)
-{
-  DIR *dir = opendir ("/proc/self/task");
-  guint n = 0;
-
-  g_assert_nonnull (dir);
-  while (readdir (dir) != NULL)
-    n++;
-  closedir (dir);
-  return n;
-}
-
 static void
 test_from_inside (void)
 {
   int i, n = scaled (300);
-  guint threads = count_threads ();
 
   g_test_summary ("R23, C26: the last reference is dropped in a callback, while others post");
 
@@ -244,11 +224,11 @@ test_from_inside (void)
       thread = start (keep_busy, &round);
       spin_at_random (&round.seed);
       g_assert_true (aio_context_post (round.context, drop_from_inside, round.thread, NULL));
-      while (count_threads () > threads + 1)
+      while (aio_test_count_threads () > 1)
         sched_yield ();
       atomic_store (&round.over, 1);
       join (thread);
-      while (count_threads () > threads)
+      while (aio_test_count_threads () > 0)
         sched_yield ();
       g_assert_cmpint (atomic_load (&round.ran), ==, round.accepted);
       g_assert_cmpint (atomic_load (&round.dropped), ==, round.accepted + round.refused);
@@ -293,8 +273,7 @@ main (int    argc,
   signal (SIGALRM, hung);
   /* An I/O thread would make it, and GLib keeps it: not a descriptor that leaked. */
   g_main_context_default ();
-  /* Some sanitizers start a thread of their own with the first: that is not to be counted. */
-  join (start (do_nothing, NULL));
+  aio_test_count_threads ();
   aio_test_add ("/stress-io-thread/random-moments", test_random_moments);
   aio_test_add ("/stress-io-thread/at-once", test_at_once);
   aio_test_add ("/stress-io-thread/from-inside", test_from_inside);
