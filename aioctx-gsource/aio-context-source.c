@@ -395,7 +395,8 @@ aio_context_attach (AioContext   *context,
  *
  * Takes the context out of its #GMainContext. What is pending stays pending, and the context may be
  * attached again, there or elsewhere. In a callback the pass that called it ends behind it. Does
- * nothing if the context is not attached.
+ * nothing if the context is not attached. The context of an I/O thread stays where it is: that is a
+ * critical warning.
  *
  * Thread: home thread.
  *
@@ -408,7 +409,9 @@ aio_context_detach (AioContext *context)
   if (!aio_context_may_act (context, G_STRFUNC))
     return;
 
-  if (aio_context_get_main (context) != NULL)
+  if (aio_context_get_for_thread () == context)
+    g_critical ("%s: AioContext “%s” belongs to its I/O thread", G_STRFUNC, context->anchor->name);
+  else if (aio_context_get_main (context) != NULL)
     aio_context_let_go_of_shell (context);
 }
 

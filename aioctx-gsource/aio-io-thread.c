@@ -83,6 +83,15 @@ end_thread (gpointer data)
   aio_bh_set_end_passes (&self->context->bhs);
 }
 
+/* Somebody may have destroyed the source of the context. Without one nothing would run any more,
+ * not even the end of the thread. */
+static void
+stay_attached (AioIOThread *self)
+{
+  if (G_UNLIKELY (aio_context_get_main (self->context) == NULL))
+    aio_context_attach (self->context, self->main_context);
+}
+
 static gpointer
 run_thread (gpointer data)
 {
@@ -96,11 +105,14 @@ run_thread (gpointer data)
    * it is free holds it for a moment; then each iteration waits for its turn. */
   acquired = g_main_context_acquire (self->main_context);
   while (!self->ended)
-    g_main_context_iteration (self->main_context, TRUE);
+    {
+      g_main_context_iteration (self->main_context, TRUE);
+      stay_attached (self);
+    }
   if (acquired)
     g_main_context_release (self->main_context);
-  aio_context_detach (self->context);
   aio_context_set_for_thread (NULL);
+  aio_context_detach (self->context);
   aio_home_leave_for_good (&self->context->anchor->home);
   g_main_context_pop_thread_default (self->main_context);
   drop_holder (self);

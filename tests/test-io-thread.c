@@ -435,6 +435,46 @@ test_last_reference_inside (void)
 }
 
 static void
+detach_own (gpointer data)
+{
+  Fixture *fixture = data;
+
+  g_test_expect_message ("aioctx-gsource", G_LOG_LEVEL_CRITICAL, "*worker*I/O thread*");
+  aio_context_detach (fixture->context);
+  g_test_assert_expected_messages ();
+  count (&fixture->ran);
+}
+
+static void
+destroy_own_source (gpointer data)
+{
+  Fixture *fixture = data;
+
+  g_source_destroy (aio_context_get_source (fixture->context));
+  count (&fixture->ran);
+}
+
+static void
+test_stays_attached (void)
+{
+  Fixture fixture;
+
+  g_test_summary ("C26, C28: a callback that takes the context out of its thread: detach is a "
+                  "critical warning and does nothing, a source that was destroyed is replaced; what "
+                  "comes later runs, and stop returns");
+
+  fixture_init (&fixture);
+  g_assert_true (aio_context_post (fixture.context, detach_own, &fixture, NULL));
+  g_assert_true (aio_context_post (fixture.context, destroy_own_source, &fixture, NULL));
+  g_assert_true (aio_context_post (fixture.context, destroy_own_source, &fixture, NULL));
+  wait_for (&fixture.ran, 3);
+  g_assert_true (aio_context_post (fixture.context, destroy_own_source, &fixture, NULL));
+  aio_io_thread_stop (fixture.thread);
+  g_assert_cmpint (atomic_load (&fixture.ran), ==, 4);
+  aio_io_thread_unref (fixture.thread);
+}
+
+static void
 stop_in_callback (gpointer data)
 {
   Fixture *fixture = data;
@@ -565,6 +605,7 @@ main (int    argc,
   aio_test_count_threads ();
   aio_test_add ("/io-thread/surroundings", test_surroundings);
   aio_test_add ("/io-thread/boxed", test_boxed);
+  aio_test_add ("/io-thread/stays-attached", test_stays_attached);
   aio_test_add ("/io-thread/stop/at-once", test_stop_at_once);
   aio_test_add ("/io-thread/stop/twice", test_stop_twice);
   aio_test_add ("/io-thread/stop/from-all-sides", test_stop_from_all_sides);
