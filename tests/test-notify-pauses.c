@@ -3,7 +3,7 @@
  * all of them for random moments. After each event there is silence, since more traffic would
  * repair a wakeup that was lost. */
 #include "aio-test.h"
-#include <aioctx-gsource/aio-notify-private.h>
+#include <aioctx-gsource/aio-context-private.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -70,6 +70,14 @@ static void
 wait_until_reached (void)
 {
   while (atomic_load (&reached) == 0)
+    sched_yield ();
+}
+
+/* Until the flag is up: who comes now has to write, and the sleeper finds something to drain. */
+static void
+wait_until_asleep (AioContext *context)
+{
+  while (aio_load_acquire (&context->anchor->notify.state) != AIO_NOTIFY_ASLEEP)
     sched_yield ();
 }
 
@@ -246,7 +254,7 @@ change_while_held (void *data)
    * reason to wake up. */
   if (attack->point != AIO_PAUSE_LOOKED && attack->point != AIO_PAUSE_RAISED)
     {
-      g_usleep (HOLD_USEC);
+      wait_until_asleep (attack->home->context);
       aio_bh_schedule (attack->home->kick);
     }
   wait_until_reached ();
@@ -315,7 +323,7 @@ change_and_be_held (void *data)
   Attack *attack = data;
 
   is_victim = TRUE;
-  g_usleep (HOLD_USEC);
+  wait_until_asleep (attack->home->context);
   attack->change (attack->home);
   return NULL;
 }
@@ -448,7 +456,7 @@ post_the_end (void *data)
   End *end = data;
 
   is_victim = TRUE;
-  g_usleep (HOLD_USEC);
+  wait_until_asleep (end->context);
   aio_bh_schedule_oneshot (end->context, drop_context, end);
   atomic_store (&end->posted, 1);
   return NULL;
