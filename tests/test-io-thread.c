@@ -310,6 +310,51 @@ test_not_what_that_schedules (void)
 }
 
 static void
+schedule_and_nest (gpointer data)
+{
+  Fixture *fixture = data;
+
+  atomic_store (&fixture->step, 1);
+  wait_for (&fixture->step, 2);
+  aio_bh_schedule (fixture->bhs[0]);
+  if (fixture->in_source != NULL)
+    aio_context_poll (fixture->context, FALSE);
+  else
+    g_main_context_iteration (aio_io_thread_get_main_context (fixture->thread), FALSE);
+}
+
+static void
+test_not_what_nests (void)
+{
+  int kind;
+
+  g_test_summary ("C26, C13: nor in an iteration that is nested in what was before");
+
+  for (kind = 0; kind < 2; kind++)
+    {
+      Fixture fixture;
+      pthread_t stopper;
+
+      fixture_init (&fixture);
+      fixture.in_source = kind == 0 ? look_around_in_source : NULL;
+      fixture.bhs[0] = aio_bh_new (fixture.context, count, &fixture.ran);
+      g_assert_true (aio_context_post (fixture.context, schedule_and_nest, &fixture, NULL));
+      wait_for (&fixture.step, 1);
+      stopper = start (stop_it, &fixture);
+      while (aio_context_post (fixture.context, nothing, NULL, NULL))
+        g_usleep (100);
+      /* The mark behind which nothing runs comes right after the first post that is refused. */
+      g_usleep (20000);
+      atomic_store (&fixture.step, 2);
+      join (stopper);
+      g_assert_cmpint (atomic_load (&fixture.ran), ==, 0);
+      g_assert_true (aio_bh_is_scheduled (fixture.bhs[0]));
+      aio_bh_delete (fixture.bhs[0]);
+      aio_io_thread_unref (fixture.thread);
+    }
+}
+
+static void
 iterate_nested (gpointer data)
 {
   Fixture *fixture = data;
@@ -611,6 +656,7 @@ main (int    argc,
   aio_test_add ("/io-thread/stop/from-all-sides", test_stop_from_all_sides);
   aio_test_add ("/io-thread/stop/runs-what-was-before", test_runs_what_was_before);
   aio_test_add ("/io-thread/stop/not-what-that-schedules", test_not_what_that_schedules);
+  aio_test_add ("/io-thread/stop/not-what-nests", test_not_what_nests);
   aio_test_add ("/io-thread/stop/while-nested", test_stop_while_nested);
   aio_test_add ("/io-thread/stop/in-callback", test_stop_in_callback);
   aio_test_add ("/io-thread/after-stop", test_after_stop);

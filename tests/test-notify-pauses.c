@@ -309,6 +309,126 @@ test_home_held (void)
   aio_pause_hook = NULL;
 }
 
+/* Kicks the home thread out of its sleep without giving it work, which comes when it is held. */
+static void *
+notify_then_schedule (void *data)
+{
+  Home *home = data;
+
+  g_usleep (HOLD_USEC);
+  aio_context_notify (home->context);
+  wait_until_reached ();
+  aio_bh_schedule (home->bh);
+  atomic_store (&may_go, 1);
+  return NULL;
+}
+
+static void
+test_look_after_drain (void)
+{
+  static const AioPausePoint points[] = { AIO_PAUSE_LOWERED, AIO_PAUSE_DRAINED };
+  guint kind, i;
+
+  g_test_summary ("R3, G7, C12: after the flag is lowered and the descriptor drained everything is "
+                  "looked at again, in the same iteration");
+
+  aio_pause_hook = hold_victim;
+  for (kind = 0; kind < G_N_ELEMENTS (turns); kind++)
+    {
+      for (i = 0; i < G_N_ELEMENTS (points); i++)
+        {
+          Home home;
+          pthread_t thread;
+
+          home_init (&home);
+          begin_kind (&home, kind);
+          is_victim = TRUE;
+          arm (points[i]);
+          thread = start (notify_then_schedule, &home);
+          do
+            turns[kind] (&home);
+          while (atomic_load (&reached) == 0);
+          g_assert_cmpint (atomic_load (&home.flag), ==, 1);
+          is_victim = FALSE;
+          join (thread);
+          end_kind (&home, kind);
+          home_clear (&home);
+        }
+    }
+  aio_pause_hook = NULL;
+}
+
+static void *
+kick_while_held (void *data)
+{
+  Home *home = data;
+
+  wait_until_reached ();
+  aio_bh_schedule (home->kick);
+  atomic_store (&may_go, 1);
+  return NULL;
+}
+
+static void *
+schedule_both (void *data)
+{
+  Home *home = data;
+
+  aio_bh_schedule (home->bh);
+  aio_bh_schedule_idle (home->idle);
+  return NULL;
+}
+
+static guint64
+writes (Home *home)
+{
+  AioContextStats stats;
+
+  aio_context_get_stats (home->context, &stats, sizeof stats);
+  return stats.wakeups_sent;
+}
+
+static void
+test_no_write_when_ready (void)
+{
+  guint kind;
+
+  g_test_summary ("C15, G4: what comes between the two looks is work: the flag is down again, and "
+                  "further work costs no write");
+
+  aio_pause_hook = hold_victim;
+  for (kind = 1; kind < G_N_ELEMENTS (turns); kind++)
+    {
+      Home home;
+      pthread_t thread;
+      guint64 before;
+      int priority;
+
+      home_init (&home);
+      begin_kind (&home, kind);
+      g_assert_true (g_main_context_acquire (home.loop));
+      is_victim = TRUE;
+      arm (AIO_PAUSE_LOOKED);
+      thread = start (kick_while_held, &home);
+      if (turns[kind] == turn_main_loop)
+        g_assert_true (g_main_context_prepare (home.loop, &priority));
+      else
+        g_assert_cmpint (aio_context_get_timeout_ns (home.context), ==, 0);
+      is_victim = FALSE;
+      join (thread);
+
+      before = writes (&home);
+      join (start (schedule_both, &home));
+      g_assert_cmpuint (writes (&home), ==, before);
+      while (aio_context_poll (home.context, FALSE))
+        ;
+      g_main_context_release (home.loop);
+      end_kind (&home, kind);
+      home_clear (&home);
+    }
+  aio_pause_hook = NULL;
+}
+
 /* A producer is held. */
 
 static const AioPausePoint producer_points[] = {
@@ -382,6 +502,78 @@ test_producer_held (void)
           for (j = 0; j < G_N_ELEMENTS (producing); j++)
             hold_producer_once (kind, producer_points[i], producing[j]);
         }
+    }
+  aio_pause_hook = NULL;
+}
+
+/* A post that is held while the I/O thread is stopped. */
+typedef struct
+{
+  AioIOThread *thread;
+  gboolean accepted;
+  atomic_int ran;
+  atomic_int dropped;
+} Post;
+
+static void
+post_ran (gpointer data)
+{
+  atomic_fetch_add (&((Post *) data)->ran, 1);
+}
+
+static void
+post_dropped (gpointer data)
+{
+  atomic_fetch_add (&((Post *) data)->dropped, 1);
+}
+
+static void *
+post_and_be_held (void *data)
+{
+  Post *post = data;
+
+  is_victim = TRUE;
+  g_usleep (HOLD_USEC);
+  post->accepted = aio_context_post (aio_io_thread_get_context (post->thread), post_ran, post,
+                                     post_dropped);
+  atomic_store (&reached, 1);
+  return NULL;
+}
+
+static void *
+let_post_go (void *data)
+{
+  wait_until_reached ();
+  g_usleep (HOLD_USEC);
+  atomic_store (&may_go, 1);
+  return NULL;
+}
+
+static void
+test_post_against_stop (void)
+{
+  guint i;
+
+  g_test_summary ("C26: a post that stop overtakes at any point gets TRUE if it runs, and FALSE if "
+                  "not");
+
+  aio_pause_hook = hold_victim;
+  for (i = 0; i < G_N_ELEMENTS (producer_points); i++)
+    {
+      Post post = { .thread = aio_io_thread_new ("overtaken", NULL) };
+      pthread_t poster, releaser;
+
+      alarm (60);
+      arm (producer_points[i]);
+      poster = start (post_and_be_held, &post);
+      releaser = start (let_post_go, NULL);
+      wait_until_reached ();
+      aio_io_thread_stop (post.thread);
+      join (poster);
+      join (releaser);
+      g_assert_cmpint (atomic_load (&post.ran), ==, post.accepted ? 1 : 0);
+      g_assert_cmpint (atomic_load (&post.dropped), ==, 1);
+      aio_io_thread_unref (post.thread);
     }
   aio_pause_hook = NULL;
 }
@@ -799,8 +991,13 @@ main (int    argc,
 {
   g_test_init (&argc, &argv, NULL);
   signal (SIGALRM, hung);
+  /* An I/O thread would make it, and GLib keeps it: not a descriptor that leaked. */
+  g_main_context_default ();
   aio_test_add ("/notify-pauses/home-held", test_home_held);
+  aio_test_add ("/notify-pauses/look-after-drain", test_look_after_drain);
+  aio_test_add ("/notify-pauses/no-write-when-ready", test_no_write_when_ready);
   aio_test_add ("/notify-pauses/producer-held", test_producer_held);
+  aio_test_add ("/notify-pauses/post-against-stop", test_post_against_stop);
   aio_test_add ("/notify-pauses/hole-does-not-spin", test_hole_does_not_spin);
   aio_test_add ("/notify-pauses/end-waits-for-waker", test_end_waits_for_waker);
   aio_test_add ("/notify-pauses/random-nested", test_random_nested);
