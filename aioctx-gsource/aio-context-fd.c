@@ -152,7 +152,7 @@ aio_context_set_fd_handler_full (AioContext      *context,
 
   g_return_val_if_fail (context != NULL, FALSE);
   g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
-  if (!aio_context_takes_new (context, G_STRFUNC))
+  if (!aio_anchor_is_usable (context->anchor, G_STRFUNC))
     return FALSE;
   if (fd < 0)
     {
@@ -162,6 +162,8 @@ aio_context_set_fd_handler_full (AioContext      *context,
     }
   if (on_read == NULL && on_write == NULL)
     return replace (context, fd, NULL, error);
+  if (!aio_context_takes_new (context, G_STRFUNC))
+    return FALSE;
 
   handler = aio_fd_handler_new (&context->fds, fd);
   handler->on_read = on_read;

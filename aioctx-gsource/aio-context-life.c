@@ -164,9 +164,10 @@ aio_context_finalize (AioContext *context)
   if (context->shell != NULL)
     aio_context_let_go_of_shell (context);
   close_parts (context);
-  aio_fd_set_clear (&context->fds);
+  aio_fd_set_drop_all (&context->fds);
   aio_timer_set_drop_all (context->timers);
   aio_bh_set_drop_all (&context->bhs);
+  aio_fd_set_clear (&context->fds);
   for (guint clock = 0; clock < G_N_ELEMENTS (context->timerfds); clock++)
     aio_timerfd_clear (&context->timerfds[clock]);
   aio_notify_close (&anchor->notify);
@@ -177,7 +178,8 @@ aio_context_finalize (AioContext *context)
   aio_anchor_unref (anchor);
 }
 
-/* A destroy notify that runs at the end of the context may not put anything new into it. */
+/* A destroy notify that runs at the end of the context may take out what is left in it, but not put
+ * anything new into it. */
 gboolean
 aio_context_takes_new (AioContext *context,
                        const char *where)

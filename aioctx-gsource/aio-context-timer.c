@@ -31,6 +31,9 @@ aio_timer_init (AioTimer     *timer,
                 gpointer      data)
 {
   g_return_if_fail (timer != NULL);
+
+  /* One that cannot be had is none: it may be cleared, as one that is all zeros. */
+  *timer = (AioTimer) { 0 };
   g_return_if_fail (context != NULL);
   g_return_if_fail (is_clock (clock));
   g_return_if_fail (func != NULL);

@@ -101,12 +101,13 @@ struct _AioFdSet
   _Atomic (guint) n_openings;   /* files that fd has stood for; their numbers may be the same */
   _Atomic (guint) n_handlers;
   _Atomic (guint) n_always;     /* handlers of regular files */
-  _Atomic (guint) n_io_poll;    /* handlers with an io_poll function */
+  _Atomic (guint) n_io_poll;    /* length of with_io_poll */
   _Atomic (guint) n_changes;    /* moves with each change of what is watched */
 
   /* Guards the table, the monitor's set, and what is marked so in the handlers. A leaf. */
   pthread_mutex_t lock;
   GHashTable *handlers;         /* fd to AioFdHandler */
+  GPtrArray *with_io_poll;      /* of these, those with an io_poll function */
   guint32 n_generations;
   int tag_fds[AIO_FD_N_TAGS];   /* the context's own descriptors that are watched, else -1 */
   gboolean maybe_stale;         /* the monitor may still have one that was closed too early */
@@ -126,6 +127,7 @@ void          aio_fd_set_init         (AioFdSet        *set,
                                        AioAnchor       *anchor);
 void          aio_fd_set_close        (AioFdSet        *set,
                                        GString         *names);
+void          aio_fd_set_drop_all     (AioFdSet        *set);
 void          aio_fd_set_clear        (AioFdSet        *set);
 gboolean      aio_fd_set_activate     (AioFdSet        *set,
                                        GError         **error);

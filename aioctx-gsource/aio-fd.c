@@ -26,14 +26,26 @@ aio_fd_monitor_by_name (const char *name)
   return NULL;
 }
 
+/* What the environment asks for, else the best there is. */
+static const AioFdMonitor *
+choose_monitor (void)
+{
+  static _Atomic (gboolean) warned;
+  const char *name = g_getenv ("AIOCTX_FDMON");
+  const AioFdMonitor *monitor = aio_fd_monitor_by_name (name);
+
+  if (monitor == NULL && name != NULL && !aio_exchange_full (&warned, TRUE))
+    g_warning ("AIOCTX_FDMON: there is no descriptor monitor “%s” here, taking “%s”", name,
+               DEFAULT_MONITOR.name);
+  return monitor != NULL ? monitor : &DEFAULT_MONITOR;
+}
+
 void
 aio_fd_set_init (AioFdSet  *set,
                  AioAnchor *anchor)
 {
   set->anchor = anchor;
-  set->monitor = aio_fd_monitor_by_name (g_getenv ("AIOCTX_FDMON"));
-  if (set->monitor == NULL)
-    set->monitor = &DEFAULT_MONITOR;
+  set->monitor = choose_monitor ();
   aio_store_relaxed (&set->fd, -1);
   for (guint tag = 0; tag < AIO_FD_N_TAGS; tag++)
     set->tag_fds[tag] = -1;
@@ -214,25 +226,56 @@ aio_fd_set_mark_always (AioFdSet *set)
 static gboolean
 ask_io_poll (AioFdHandler *handler)
 {
-  gboolean ready = handler->io_poll != NULL && handler->depth == 0 &&
+  gboolean ready = !is_removed (handler) && handler->depth == 0 &&
                    handler->io_poll (handler->data);
 
-  if (ready)
+  if (ready && !is_removed (handler))
     append_ready (handler->set, handler, AIO_FD_POLLED);
   return ready;
 }
 
-/* For busy polling: asks the handlers that have a quicker way to tell. */
+/* At most so many handlers, each with a reference. */
+static guint
+list_with_io_poll (AioFdSet      *set,
+                   AioFdHandler **handlers,
+                   guint          max)
+{
+  guint n;
+
+  aio_fd_set_lock (set);
+  n = MIN (set->with_io_poll->len, max);
+  for (guint i = 0; i < n; i++)
+    {
+      handlers[i] = set->with_io_poll->pdata[i];
+      handler_ref (handlers[i]);
+    }
+  aio_fd_set_unlock (set);
+  return n;
+}
+
+/* For busy polling: asks the handlers that have a quicker way to tell. They are listed first, since
+ * no lock is held while a function of the user runs; who comes meanwhile is asked the next time. */
 gboolean
 aio_fd_set_ask_io_poll (AioFdSet *set)
 {
-  gboolean found;
+  guint max = aio_load_relaxed (&set->n_io_poll);
+  AioFdHandler *some[16];
+  AioFdHandler **handlers = some;
+  gboolean found = FALSE;
+  guint n;
 
-  if (aio_load_relaxed (&set->n_io_poll) == 0)
+  if (max == 0)
     return FALSE;
-  aio_fd_set_lock (set);
-  found = for_each_locked (set, ask_io_poll);
-  aio_fd_set_unlock (set);
+  if (max > G_N_ELEMENTS (some))
+    handlers = g_new (AioFdHandler *, max);
+  n = list_with_io_poll (set, handlers, max);
+  for (guint i = 0; i < n; i++)
+    {
+      found |= ask_io_poll (handlers[i]);
+      aio_fd_handler_unref (handlers[i]);
+    }
+  if (handlers != some)
+    g_free (handlers);
   return found;
 }
 
@@ -276,7 +319,10 @@ resume (AioFdSet     *set,
   if (!is_removed (handler) && !handler->broken)
     {
       aio_fetch_add_full (&set->n_changes, 1);
-      handler->watched = set->monitor->watch (set, handler, NULL, &error);
+      handler->watched = set->monitor->watch (set, handler, NULL, &error) && !handler->always;
+      /* Behind its number there is a regular file now. */
+      if (handler->always)
+        aio_fetch_add_full (&set->n_always, 1);
     }
   aio_fd_set_unlock (set);
   if (error != NULL)
@@ -346,6 +392,7 @@ activate_locked (AioFdSet  *set,
   if (!set->monitor->open (set, error))
     return FALSE;
   set->handlers = g_hash_table_new (NULL, NULL);
+  set->with_io_poll = g_ptr_array_new ();
   /* Full: a sleeper that has raised its flag sees this, or we see the flag and wake it. */
   aio_exchange_full (&set->active, TRUE);
   return TRUE;
@@ -389,8 +436,13 @@ count_handler_locked (AioFdSet     *set,
   aio_fetch_add_full (&set->n_handlers, by);
   if (handler->always)
     aio_fetch_add_full (&set->n_always, by);
-  if (handler->io_poll != NULL)
-    aio_fetch_add_full (&set->n_io_poll, by);
+  if (handler->io_poll == NULL)
+    return;
+  if (by > 0)
+    g_ptr_array_add (set->with_io_poll, handler);
+  else
+    g_ptr_array_remove_fast (set->with_io_poll, handler);
+  aio_store_relaxed (&set->n_io_poll, set->with_io_poll->len);
 }
 
 static gboolean
@@ -543,10 +595,10 @@ is_any (gpointer fd,
   return TRUE;
 }
 
-/* Removes them, with their destroy notifies, and closes the monitor. The kernel's set may be shared
- * with the parent process of a forked child, so it is closed and not emptied. */
+/* Removes them, with their destroy notifies, which may remove others. The kernel's set may be
+ * shared with the parent process of a forked child, so it is closed later and not emptied. */
 void
-aio_fd_set_clear (AioFdSet *set)
+aio_fd_set_drop_all (AioFdSet *set)
 {
   AioFdHandler *handler;
 
@@ -558,8 +610,14 @@ aio_fd_set_clear (AioFdSet *set)
       aio_fd_handler_forget (handler);
       aio_fd_handler_unref (handler);
     }
+}
+
+void
+aio_fd_set_clear (AioFdSet *set)
+{
   if (aio_fd_set_is_active (set))
     set->monitor->close (set);
   g_clear_pointer (&set->handlers, g_hash_table_unref);
+  g_clear_pointer (&set->with_io_poll, g_ptr_array_unref);
   pthread_mutex_destroy (&set->lock);
 }

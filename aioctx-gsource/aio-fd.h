@@ -19,8 +19,8 @@ typedef void (*AioFdFunc) (gpointer data);
  * AioPollFunc:
  * @data: what was given with the handler
  *
- * Asked in a tight loop while the context polls busily: is there something to do? It must not
- * block, iterate, or change handlers.
+ * Asked in a tight loop while the context polls busily: is there something to do? It should do
+ * little, and must not block or iterate.
  *
  * Returns: %TRUE when there is
  *

@@ -84,7 +84,7 @@ epoll_watch (AioFdSet      *set,
              AioFdHandler  *former,
              GError       **error)
 {
-  gboolean known = former != NULL && former->watched;
+  gboolean known = former != NULL && former->watched && !former->broken;
   int reason = control (set, handler, known ? EPOLL_CTL_MOD : EPOLL_CTL_ADD);
 
   if (reason == ENOENT && known)
@@ -119,6 +119,21 @@ epoll_watch_tag (AioFdSet *set,
   return control_tag (aio_load_relaxed (&set->fd), tag, fd);
 }
 
+/* Nanoseconds: since Linux 5.11 and glibc 2.35. Filters of system calls that do not know it yet may
+ * refuse it with whatever errno. */
+static int
+pwait2 (int                 epoll_fd,
+        struct epoll_event *events,
+        struct timespec    *timeout)
+{
+#ifdef HAVE_EPOLL_PWAIT2
+  return epoll_pwait2 (epoll_fd, events, N_EVENTS, timeout, NULL);
+#else
+  errno = ENOSYS;
+  return -1;
+#endif
+}
+
 static int
 wait_for_events (int                 epoll_fd,
                  struct epoll_event *events,
@@ -132,12 +147,12 @@ wait_for_events (int                 epoll_fd,
     return epoll_wait (epoll_fd, events, N_EVENTS, timeout_ns < 0 ? -1 : 0);
   if (!aio_load_relaxed (&has_no_pwait2))
     {
-      n = epoll_pwait2 (epoll_fd, events, N_EVENTS, &ts, NULL);
-      if (n >= 0 || errno != ENOSYS)
+      n = pwait2 (epoll_fd, events, &ts);
+      if (n >= 0 || errno == EINTR)
         return n;
       aio_store_relaxed (&has_no_pwait2, TRUE);
     }
-  /* Before Linux 5.11 there are only milliseconds, which are rounded up: never early. */
+  /* Here there are only milliseconds, which are rounded up: never early. */
   timeout_ns = MIN (timeout_ns, G_MAXINT * NSEC_PER_MSEC - NSEC_PER_MSEC);
   return epoll_wait (epoll_fd, events, N_EVENTS,
                      (timeout_ns + NSEC_PER_MSEC - 1) / NSEC_PER_MSEC);

@@ -364,6 +364,8 @@ aio_timer_clear (AioTimer *timer)
 
   g_return_if_fail (timer != NULL);
 
+  g_return_if_fail (!node->on_heap);
+
   set = node->set;
   if (set == NULL)
     return;

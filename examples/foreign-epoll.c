@@ -3,7 +3,8 @@
  * written with epoll; poll(), select() or io_uring will do as well.
  *
  * Three calls are all it takes:
- *   aio_context_get_fd()           once: watch this descriptor for input;
+ *   aio_context_get_fd()           once the context has its first handlers: watch this descriptor
+ *                                  for input;
  *   aio_context_get_timeout_ns()   before every wait: sleep no longer than this;
  *   aio_context_dispatch()         after every wait, whether the descriptor was ready or not. */
 #include "foreign-work.h"
@@ -78,9 +79,9 @@ main (void)
   int quit_fd = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
   Work *work;
 
+  work = work_new (context, on_finished, GINT_TO_POINTER (quit_fd));
   watch (epoll_fd, aio_context_get_fd (context));
   watch (epoll_fd, quit_fd);
-  work = work_new (context, on_finished, GINT_TO_POINTER (quit_fd));
   run_loop (context, epoll_fd, quit_fd);
   g_print ("the loop has seen its own descriptor\n");
   work_free (work);

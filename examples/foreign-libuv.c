@@ -4,7 +4,8 @@
  * An iteration of libuv runs its timers, then the prepare handles, polls, and then runs the check
  * handles. So around each poll
  *   prepare   asks the context how long it may sleep and starts a timer for that long;
- *   poll      has a handle for the context's descriptor: it only has to end the sleep;
+ *   poll      has a handle for the context's descriptor (asked for when the context has its first
+ *             handlers): it only has to end the sleep;
  *   check     dispatches, whatever it was that ended the sleep. */
 #include "foreign-work.h"
 
@@ -101,8 +102,8 @@ main (void)
   Work *work;
 
   uv_loop_init (&loop);
-  uv_context_init (&uv_context, &loop, context);
   work = work_new (context, on_finished, &uv_context);
+  uv_context_init (&uv_context, &loop, context);
   uv_run (&loop, UV_RUN_DEFAULT);
   g_print ("the loop has no handle left\n");
   work_free (work);

@@ -28,6 +28,30 @@ epoll_ctl (int                 epoll_fd,
   return -1;
 }
 
+static guint n_refused_pwait2;
+static gboolean refuse_pwait2;
+
+typedef int (*EpollPwait2Func) (int, struct epoll_event *, int, const struct timespec *,
+                                const sigset_t *);
+
+int
+epoll_pwait2 (int                    epoll_fd,
+              struct epoll_event    *events,
+              int                    max_events,
+              const struct timespec *timeout,
+              const sigset_t        *mask)
+{
+  static EpollPwait2Func next;
+
+  if (next == NULL)
+    *(void **) &next = dlsym (RTLD_NEXT, "epoll_pwait2");
+  if (!refuse_pwait2 && next != NULL)
+    return next (epoll_fd, events, max_events, timeout, mask);
+  n_refused_pwait2++;
+  errno = EPERM;
+  return -1;
+}
+
 /* --- Readiness -------------------------------------------------------------------------------- */
 
 static void
@@ -1546,6 +1570,41 @@ test_refused_plain (Loop *loop)
   close_both (fds);
 }
 
+static gboolean
+is_never (gpointer data)
+{
+  return FALSE;
+}
+
+static void
+test_no_nanoseconds (Loop *loop)
+{
+  int fds[2];
+  Watch watch = { .loop = loop };
+  AioContextStats before, after;
+
+  g_test_summary ("C14, C22: where a filter of system calls refuses the wait with nanoseconds, the "
+                  "loop sleeps by milliseconds and does not spin");
+
+  if (monitor_is_poll ())
+    {
+      g_test_skip ("about epoll");
+      return;
+    }
+  open_pipe (fds);
+  watch.fd = fds[0];
+  watch_set (&watch, TRUE, FALSE);
+  aio_context_get_stats (loop->context, &before, sizeof before);
+  refuse_pwait2 = TRUE;
+  aio_context_poll_until (loop->context, is_never, NULL, 100000);
+  refuse_pwait2 = FALSE;
+  aio_context_get_stats (loop->context, &after, sizeof after);
+  g_assert_cmpuint (after.iterations - before.iterations, <, 10);
+  g_assert_cmpuint (n_refused_pwait2, <=, 1);
+  watch_remove (&watch);
+  close_both (fds);
+}
+
 static void
 test_no_descriptor_left (Loop *loop)
 {
@@ -1633,6 +1692,55 @@ static void
 expect_critical (const char *pattern)
 {
   g_test_expect_message ("aioctx-gsource", G_LOG_LEVEL_CRITICAL, pattern);
+}
+
+/* What is taken out of a context by the destroy notifies at its end. */
+typedef struct
+{
+  AioContext *context;
+  int fds[3][2];
+  guint n;
+} Rest;
+
+static void
+rest_remove_all (gpointer data)
+{
+  Rest *rest = data;
+  guint i;
+
+  rest->n++;
+  for (i = 0; i < G_N_ELEMENTS (rest->fds); i++)
+    aio_context_set_fd_handler (rest->context, rest->fds[i][0], NULL, NULL, NULL);
+}
+
+static void
+rest_nothing (gpointer data)
+{
+}
+
+static void
+test_end_removes (void)
+{
+  Rest rest = { .context = aio_context_new_full ("rest", NULL) };
+  guint i;
+
+  g_test_summary ("C24, C23, R9: destroy notifies that run at the end of a context may remove "
+                  "handlers, others and such as are gone");
+
+  for (i = 0; i < G_N_ELEMENTS (rest.fds); i++)
+    {
+      open_pipe (rest.fds[i]);
+      g_assert_true (aio_context_set_fd_handler_full (rest.context, rest.fds[i][0], rest_nothing,
+                                                      NULL, NULL, NULL, &rest, rest_remove_all,
+                                                      NULL));
+    }
+  aio_bh_new_full (rest.context, "last", rest_nothing, &rest, rest_remove_all);
+  g_test_expect_message ("aioctx-gsource", G_LOG_LEVEL_CRITICAL, "*rest*last*descriptor*");
+  aio_context_unref (rest.context);
+  g_test_assert_expected_messages ();
+  g_assert_cmpuint (rest.n, ==, 4);
+  for (i = 0; i < G_N_ELEMENTS (rest.fds); i++)
+    close_both (rest.fds[i]);
 }
 
 static void
@@ -1821,6 +1929,8 @@ main (int    argc,
   loop_test_add ("/fd/closed-number", test_closed_number);
   loop_test_add ("/fd/two-contexts", test_two_contexts);
   aio_test_add ("/fd/busy-io-thread", test_busy_io_thread);
+  loop_test_add_way ("/fd/no-nanoseconds", test_no_nanoseconds, WAY_POLL, FALSE);
+  aio_test_add ("/fd/end-removes", test_end_removes);
   aio_test_add ("/fd/misuse", test_misuse);
   aio_test_add ("/fd/error-already-set", test_error_already_set);
   aio_test_add ("/fd/create-many", test_create_many);

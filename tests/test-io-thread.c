@@ -505,8 +505,8 @@ test_stays_attached (void)
   Fixture fixture;
 
   g_test_summary ("C26, C28: a callback that takes the context out of its thread: detach is a "
-                  "critical warning and does nothing, a source that was destroyed is replaced; what "
-                  "comes later runs, and stop returns");
+                  "critical warning and does nothing, a source that was destroyed is replaced; "
+                  "what comes later runs, and stop returns");
 
   fixture_init (&fixture);
   g_assert_true (aio_context_post (fixture.context, detach_own, &fixture, NULL));

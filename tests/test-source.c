@@ -1127,8 +1127,8 @@ test_one_write_per_sleep (void)
   guint i, round;
   Turn turn;
 
-  g_test_summary ("C15, G7: however many producers, one write per prepare() that returned FALSE; it "
-                  "is read before anything runs");
+  g_test_summary ("C15, G7: however many producers, one write per prepare() that returned FALSE; "
+                  "it is read before anything runs");
 
   letters_init (&letters, loop, check_drained);
   attach_and_settle (letters.context, loop);
