@@ -37,15 +37,17 @@ end_of_look (AioContext *context,
   return deadline >= 0 ? MIN (end, deadline) : end;
 }
 
-/* Timers end it, too: also one that was armed meanwhile, which wakes nobody as nobody sleeps. The
- * other clocks are read only if something is armed on them. */
+/* Timers end it, too: also one that was armed meanwhile, which wakes nobody as nobody sleeps. And
+ * idle bottom halves, whose time begins when the way to sleep is taken. The other clocks are read
+ * only if something is armed on them. */
 static gboolean
 is_over (AioContext *context,
          gint64      end)
 {
   gint64 now = now_of (context);
 
-  if (now >= end || aio_timer_set_earliest (context->timers, AIO_CLOCK_MONOTONIC) <= now)
+  if (now >= end || aio_context_look (context) == AIO_LOOK_IDLE ||
+      aio_timer_set_earliest (context->timers, AIO_CLOCK_MONOTONIC) <= now)
     return TRUE;
   for (guint clock = AIO_CLOCK_MONOTONIC + 1; clock < AIO_CLOCK_VIRTUAL; clock++)
     {
@@ -147,7 +149,7 @@ ask_glib_fds (AioContext *context,
   GLibPoll *poll = data;
 
   poll->ready = g_poll (poll->fds, poll->n, 0);
-  return poll->ready > 0;
+  return poll->ready > 0 || aio_context_polls_other (context);
 }
 
 static int
@@ -208,9 +210,11 @@ aio_context_poll_func (GPollFD *fds,
   if (timeout_ms > 0)
     deadline = context->busy.began + timeout_ms * NSEC_PER_MSEC;
   found = look_busily (context, context->busy.began, deadline, ask_glib_fds, &poll);
+  if (!found && deadline >= 0)
+    timeout_ms = sooner_ms (timeout_ms, MAX (deadline - now_of (context), 0));
   if (!found)
     poll.ready = sleep_in_glib (context, fds, n, timeout_ms);
-  else if (poll.ready == 0)
+  else if (poll.ready <= 0)
     poll.ready = context->busy.n_found++ % FOUND_PER_POLL == 0 ? g_poll (fds, n, 0)
                                                                : none_ready (fds, n);
   aio_context_busy_done (context);

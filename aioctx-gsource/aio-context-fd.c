@@ -66,16 +66,14 @@ dispose (AioContext   *context,
   gboolean at_home;
 
   aio_home_lock (home);
-  at_home = aio_home_is_self (home);
-  if (aio_load_relaxed (&home->thread) == 0)
-    {
-      /* Nobody iterates, and nobody can begin to while the lock is held. */
-      at_home = TRUE;
-      aio_fd_handler_forget (handler);
-    }
+  at_home = aio_home_is_self (home) || aio_load_relaxed (&home->thread) == 0;
+  /* Nobody else iterates, and nobody can begin to while the lock is held. One reference is ours, so
+   * no destroy notify runs under it. */
+  if (at_home)
+    aio_fd_handler_forget (handler);
   aio_home_unlock (home);
   if (at_home)
-    drop_removed (handler);
+    aio_fd_handler_unref (handler);
   else
     aio_bh_set_add_disposal (&context->bhs, drop_removed, handler);
 }

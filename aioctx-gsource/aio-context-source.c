@@ -39,13 +39,27 @@ begin_phase (GSource *source)
   return context;
 }
 
-/* After begin_phase() said NULL: because another thread iterates the context? */
-static gboolean
-is_busy_elsewhere (GSource *source)
+/* In a forked child what GLib polls for us is shared with the parent, and may be readable for
+ * ever. poll(2) leaves out negative numbers. */
+static void
+polls_nothing (AioShell *shell)
 {
-  AioContext *context = ((AioShell *) source)->context;
+  shell->polled.fd = -1;
+  for (guint i = 0; i < shell->n_others; i++)
+    shell->others[i].fd = -1;
+}
 
-  return context != NULL && !aio_fork_is_child (context->anchor->notify.fork_generation);
+/* After begin_phase() said NULL: because another thread iterates the context? That one is on its
+ * way out of the callback that moved it here, so look again soon. */
+static int
+timeout_of_nobody (AioShell *shell)
+{
+  if (shell->context == NULL)
+    return -1;
+  if (!aio_fork_is_child (shell->context->anchor->notify.fork_generation))
+    return 1;
+  polls_nothing (shell);
+  return -1;
 }
 
 static void
@@ -138,13 +152,25 @@ park_later (AioContext *context)
   AioPark park = { aio_context_look (context) == AIO_LOOK_WORK, FALSE, -1 };
 
   context->busy.left_to_poll = !park.ready;
+  if (!park.ready && aio_fd_set_is_active (&context->fds))
+    aio_fd_set_suspend_runs (&context->fds);
   return park;
 }
 
-static AioPark
-park (AioContext *context)
+/* Is it our GPollFunc that is going to be called? */
+static gboolean
+polls_busily (AioContext *context,
+              GSource    *source)
 {
-  if (G_UNLIKELY (context->busy.max_ns != 0) && aio_context_get_for_thread () == context)
+  return aio_context_get_for_thread () == context &&
+         g_main_context_get_poll_func (g_source_get_context (source)) == aio_context_poll_func;
+}
+
+static AioPark
+park (AioContext *context,
+      GSource    *source)
+{
+  if (G_UNLIKELY (context->busy.max_ns != 0) && polls_busily (context, source))
     return park_later (context);
   return aio_context_park (context, AIO_SLEEP_COARSE);
 }
@@ -157,15 +183,12 @@ prepare (GSource *source,
   AioContext *context = begin_phase (source);
   AioPark parked;
 
-  *timeout = -1;
   if (context == NULL)
     {
-      /* Its former home thread is on its way out of the callback that moved it here: look again. */
-      if (is_busy_elsewhere (source))
-        *timeout = 1;
+      *timeout = timeout_of_nobody ((AioShell *) source);
       return FALSE;
     }
-  parked = park (context);
+  parked = park (context, source);
   context->parked_shell = (AioShell *) source;
   update_polled (context, (AioShell *) source);
   end_phase (context);

@@ -98,6 +98,8 @@ aio_context_get_time_ns (AioContext *context,
 {
   g_return_val_if_fail (context != NULL, -1);
   g_return_val_if_fail (is_clock (clock), -1);
+  if (!aio_anchor_is_usable (context->anchor, G_STRFUNC))
+    return -1;
 
   return aio_timer_set_now (context->timers, clock);
 }

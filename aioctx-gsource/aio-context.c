@@ -75,93 +75,6 @@ aio_context_get_for_thread (void)
   return thread_context;
 }
 
-/* --- Entering and leaving --------------------------------------------------------------------- */
-
-/* Makes the calling thread the home thread if it is not. */
-gboolean
-aio_context_take_home (AioContext *context,
-                       const char *where)
-{
-  if (!aio_anchor_is_usable (context->anchor, where))
-    return FALSE;
-  if (G_LIKELY (aio_home_is_self (&context->anchor->home)))
-    return TRUE;
-  if (!aio_context_may_act (context, where))
-    return FALSE;
-  if (aio_home_take_over (&context->anchor->home))
-    return TRUE;
-  aio_context_report_taken (context, where);
-  return FALSE;
-}
-
-/* Somebody slept for the context while this thread visited it (a poll of its own between GLib's
- * prepare and GLib's poll, say), and is going to sleep on. The visit has lowered the flag, and may
- * have taken the wakeup that was meant for the sleeper: that one is sent again. Otherwise the flag
- * goes up again, and what the visit has left behind wakes the sleeper, who counted on less. It also
- * wakes for timers: the visit may have armed one that is over before the sleep. */
-static void
-repark (AioContext *context,
-        AioVisit   *visit)
-{
-  AioNotify *notify = &context->anchor->notify;
-
-  if (visit->parked_shell != NULL && !aio_context_is_live_shell (context, visit->parked_shell))
-    return;
-  context->parked = TRUE;
-  context->parked_shell = visit->parked_shell;
-  if (visit->found == AIO_NOTIFY_ASLEEP && visit->n_taken == context->n_taken &&
-      aio_notify_raise (notify) && aio_context_look (context) == AIO_LOOK_NOTHING &&
-      aio_timer_set_is_idle (context->timers))
-    return;
-  aio_notify_lower (notify);
-  aio_notify_write (notify);
-}
-
-/* Every function that runs callbacks goes through here and aio_context_leave(). */
-gboolean
-aio_context_enter (AioContext *context,
-                   const char *where,
-                   AioVisit   *visit)
-{
-  if (!aio_context_take_home (context, where))
-    return FALSE;
-
-  visit->outer = current_context;
-  current_context = context;
-  visit->parked = context->parked;
-  visit->parked_shell = context->parked_shell;
-  visit->n_taken = context->n_taken;
-  visit->found = AIO_NOTIFY_AWAKE;
-  if (visit->parked)
-    {
-      context->parked = FALSE;
-      visit->found = aio_notify_lower (&context->anchor->notify);
-      if (visit->found == AIO_NOTIFY_NOTIFIED)
-        visit->n_taken = ++context->n_taken;
-    }
-  aio_home_enter (&context->anchor->home);
-  return TRUE;
-}
-
-/* The last reference may have gone in a callback: then the outermost iteration ends the context.
- * The reference count is read before the depth is stored, and the depth is the last thing that is
- * touched: who drops the last reference in another thread and sees no depth any more ends the
- * context itself, see aio_context_unref(). */
-void
-aio_context_leave (AioContext *context,
-                   AioVisit   *visit)
-{
-  AioHome *home = &context->anchor->home;
-
-  current_context = visit->outer;
-  if (visit->parked)
-    repark (context, visit);
-  if (aio_load_relaxed (&home->depth) == 1 && aio_load_acquire (&context->refs) == 0)
-    aio_context_finalize (context);
-  else
-    aio_home_leave (home);
-}
-
 /* --- The phases ------------------------------------------------------------------------------- */
 
 /* A notification was taken, or not. Who has parked further out on the stack has to be told, see
@@ -450,6 +363,113 @@ aio_context_run (AioContext *context,
   return result;
 }
 
+/* --- Entering and leaving --------------------------------------------------------------------- */
+
+/* Makes the calling thread the home thread if it is not. */
+gboolean
+aio_context_take_home (AioContext *context,
+                       const char *where)
+{
+  if (!aio_anchor_is_usable (context->anchor, where))
+    return FALSE;
+  if (G_LIKELY (aio_home_is_self (&context->anchor->home)))
+    return TRUE;
+  if (!aio_context_may_act (context, where))
+    return FALSE;
+  if (aio_home_take_over (&context->anchor->home))
+    return TRUE;
+  aio_context_report_taken (context, where);
+  return FALSE;
+}
+
+/* Does the descriptor that the foreign loop has been given stand for all others? Not if there is
+ * none that does, or if it was not asked for since. Then the loop has to come back now and then. */
+static gboolean
+is_given_fd_enough (AioContext *context)
+{
+  guint n_openings = aio_load_acquire (&context->fds.n_openings);
+
+  return n_openings != 0 && aio_load_relaxed (&context->given_opening) == n_openings;
+}
+
+/* Does the descriptor that the sleeper polls tell of everything, now that a visit is over? */
+static gboolean
+is_sleeper_told (AioContext *context)
+{
+  if (!aio_fd_set_is_active (&context->fds))
+    return TRUE;
+  return context->parked_shell != NULL ? !aio_context_polls_other (context)
+                                       : is_given_fd_enough (context);
+}
+
+/* Somebody slept for the context while this thread visited it (a poll of its own between GLib's
+ * prepare and GLib's poll, say), and is going to sleep on. The visit has lowered the flag, and may
+ * have taken the wakeup that was meant for the sleeper: that one is sent again. Otherwise the flag
+ * goes up again, and what the visit has left behind wakes the sleeper, who counted on less: work, a
+ * descriptor that stands for more than the one it polls, a deadline that no descriptor tells. */
+static void
+repark (AioContext *context,
+        AioVisit   *visit)
+{
+  AioNotify *notify = &context->anchor->notify;
+
+  if (visit->parked_shell != NULL && !aio_context_is_live_shell (context, visit->parked_shell))
+    return;
+  context->parked = TRUE;
+  context->parked_shell = visit->parked_shell;
+  if (visit->found == AIO_NOTIFY_ASLEEP && visit->n_taken == context->n_taken &&
+      aio_notify_raise (notify) && aio_context_look (context) == AIO_LOOK_NOTHING &&
+      park_timers (context, AIO_SLEEP_COARSE) < 0 && is_sleeper_told (context))
+    return;
+  aio_notify_lower (notify);
+  aio_notify_write (notify);
+}
+
+/* Every function that runs callbacks goes through here and aio_context_leave(). */
+gboolean
+aio_context_enter (AioContext *context,
+                   const char *where,
+                   AioVisit   *visit)
+{
+  if (!aio_context_take_home (context, where))
+    return FALSE;
+
+  visit->outer = current_context;
+  current_context = context;
+  visit->parked = context->parked;
+  visit->parked_shell = context->parked_shell;
+  visit->n_taken = context->n_taken;
+  visit->found = AIO_NOTIFY_AWAKE;
+  if (visit->parked)
+    {
+      context->parked = FALSE;
+      visit->found = aio_notify_lower (&context->anchor->notify);
+      if (visit->found == AIO_NOTIFY_NOTIFIED)
+        visit->n_taken = ++context->n_taken;
+    }
+  aio_home_enter (&context->anchor->home);
+  return TRUE;
+}
+
+/* The last reference may have gone in a callback: then the outermost iteration ends the context.
+ * The reference count is read before the depth is stored, and the depth is the last thing that is
+ * touched: who drops the last reference in another thread and sees no depth any more ends the
+ * context itself, see aio_context_unref(). */
+void
+aio_context_leave (AioContext *context,
+                   AioVisit   *visit)
+{
+  AioHome *home = &context->anchor->home;
+
+  current_context = visit->outer;
+  if (visit->parked)
+    repark (context, visit);
+  if (aio_load_relaxed (&home->depth) == 1 && aio_load_acquire (&context->refs) == 0)
+    aio_context_finalize (context);
+  else
+    aio_home_leave (home);
+}
+
 /* --- The mini event loop ---------------------------------------------------------------------- */
 
 /* Returns whether a notification ended it. */
@@ -560,7 +580,9 @@ iterate (AioContext *context,
   AioVisit visit;
   gboolean progress = FALSE;
 
-  if (!acquire_main (context, where, &main_context))
+  /* In a forked child another thread of the parent may hold the lock of the GMainContext. */
+  if (!aio_anchor_is_usable (context->anchor, where) ||
+      !acquire_main (context, where, &main_context))
     return FALSE;
   if (aio_context_enter (context, where, &visit))
     {
@@ -724,16 +746,6 @@ aio_context_get_fd (AioContext *context)
   aio_store_relaxed (&context->given_opening, aio_load_acquire (&context->fds.n_openings));
   fd = aio_load_relaxed (&context->fds.fd);
   return fd >= 0 ? fd : context->anchor->notify.wakeup.read_fd;
-}
-
-/* Does the descriptor that the foreign loop has been given stand for all others? Not if there is
- * none that does, or if it was not asked for since. Then the loop has to come back now and then. */
-static gboolean
-is_given_fd_enough (AioContext *context)
-{
-  guint n_openings = aio_load_acquire (&context->fds.n_openings);
-
-  return n_openings != 0 && aio_load_relaxed (&context->given_opening) == n_openings;
 }
 
 /**

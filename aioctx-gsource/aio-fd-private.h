@@ -35,6 +35,7 @@ struct _AioFdHandler
   guint depth;                  /* runs on the stack */
   gboolean suspended;           /* not watched while it is there */
   guint ready;                  /* AioFdReady; not 0: in the ready list */
+  guint ready_since;            /* the set's n_passes when it was put there */
   AioFdHandler *ready_next;
   AioFdHandler *ready_previous;
 };
@@ -110,12 +111,14 @@ struct _AioFdSet
   GPtrArray *with_io_poll;      /* of these, those with an io_poll function */
   guint32 n_generations;
   int tag_fds[AIO_FD_N_TAGS];   /* the context's own descriptors that are watched, else -1 */
+  int former_fd;                /* the number before the present one, kept from others; or -1 */
   gboolean maybe_stale;         /* the monitor may still have one that was closed too early */
   GString *report;              /* to be said when the lock is given up; NULL: nothing */
 
   /* Home thread only. */
   AioFdHandler *first_ready, *last_ready;
   AioFdRun *runs;               /* innermost first */
+  guint n_passes;               /* begun so far */
 };
 
 extern const AioFdMonitor aio_fdmon_epoll;

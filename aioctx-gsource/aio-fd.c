@@ -47,6 +47,7 @@ aio_fd_set_init (AioFdSet  *set,
   set->anchor = anchor;
   set->monitor = choose_monitor ();
   aio_store_relaxed (&set->fd, -1);
+  set->former_fd = -1;
   for (guint tag = 0; tag < AIO_FD_N_TAGS; tag++)
     set->tag_fds[tag] = -1;
   set->tag_fds[AIO_FD_TAG_WAKEUP] = anchor->notify.wakeup.read_fd;
@@ -133,6 +134,7 @@ append_ready (AioFdSet     *set,
   if (queued || ready == 0)
     return;
   handler_ref (handler);
+  handler->ready_since = set->n_passes;
   handler->ready_next = NULL;
   handler->ready_previous = set->last_ready;
   if (set->last_ready != NULL)
@@ -351,19 +353,31 @@ run_handler (AioFdSet     *set,
     handler->on_write (handler->data);
   handler->depth--;
   set->runs = run.outer;
-  if (handler->suspended)
+  /* Not in a child that the callback has made: what the kernel watches is the parent's. */
+  if (handler->suspended && !aio_anchor_is_forked (set->anchor))
     resume (set, handler);
 }
 
-/* Runs all that are marked ready; returns how many. With a source it ends when that is destroyed.
- * A nested iteration goes on with what is left here, and adds to it. */
+/* Those that became ready in this very pass, by a look of one of its callbacks, are left to the
+ * next. */
+static gboolean
+has_ready_before (AioFdSet *set,
+                  guint     pass)
+{
+  return set->first_ready != NULL && (gint) (set->first_ready->ready_since - pass) < 0;
+}
+
+/* Runs all that are marked ready; returns how many. With a source it ends when that is destroyed,
+ * and in any case in a child that a callback has made. A nested iteration goes on with what is
+ * left here, and adds to it. */
 guint
 aio_fd_set_run (AioFdSet *set,
                 GSource  *source)
 {
+  guint pass = ++set->n_passes;
   guint n = 0;
 
-  while (set->first_ready != NULL)
+  while (has_ready_before (set, pass))
     {
       AioFdHandler *handler = set->first_ready;
       guint ready = handler->ready;
@@ -375,7 +389,8 @@ aio_fd_set_run (AioFdSet *set,
           n++;
         }
       aio_fd_handler_unref (handler);
-      if (source != NULL && g_source_is_destroyed (source))
+      if (aio_anchor_is_forked (set->anchor) ||
+          (source != NULL && g_source_is_destroyed (source)))
         break;
     }
   return n;
@@ -479,6 +494,16 @@ remove_locked (AioFdSet     *set,
     aio_fd_set_report_closed (set, former, reason);
 }
 
+static gboolean
+is_own_locked (AioFdSet *set,
+               int       fd)
+{
+  for (guint tag = 0; tag < AIO_FD_N_TAGS; tag++)
+    if (set->tag_fds[tag] == fd)
+      return TRUE;
+  return fd == aio_load_relaxed (&set->fd);
+}
+
 /* Puts a handler, or with NULL nothing, in the place of the one that is there, which it passes to
  * the caller together with the set's reference. On failure nothing has changed. */
 gboolean
@@ -492,7 +517,14 @@ aio_fd_set_replace (AioFdSet      *set,
 
   *former = NULL;
   aio_fd_set_lock (set);
-  if (handler != NULL && !activate_locked (set, error))
+  if (handler != NULL && is_own_locked (set, fd))
+    {
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                   "Cannot watch descriptor %d in AioContext “%s”: it is its own", fd,
+                   set->anchor->name);
+      done = FALSE;
+    }
+  else if (handler != NULL && !activate_locked (set, error))
     {
       g_prefix_error (error, "Cannot watch descriptor %d: ", fd);
       done = FALSE;

@@ -3,6 +3,7 @@
 #include <aioctx-gsource/aio-fd-private.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <unistd.h>
 
@@ -60,6 +61,8 @@ static void
 epoll_close (AioFdSet *set)
 {
   close (aio_load_relaxed (&set->fd));
+  if (set->former_fd >= 0)
+    close (set->former_fd);
 }
 
 static int
@@ -95,7 +98,11 @@ epoll_watch (AioFdSet      *set,
   else if (reason == EEXIST)
     reason = control (set, handler, EPOLL_CTL_MOD);
   if (reason == EPERM)
-    handler->always = TRUE;
+    {
+      handler->always = TRUE;
+      if (known)
+        aio_fd_set_report_closed (set, former, ENOENT);
+    }
   if (reason == 0 || reason == EPERM)
     return TRUE;
   g_set_error (error, G_IO_ERROR, g_io_error_from_errno (reason),
@@ -158,6 +165,21 @@ wait_for_events (int                 epoll_fd,
                      (timeout_ns + NSEC_PER_MSEC - 1) / NSEC_PER_MSEC);
 }
 
+/* Somebody may be on the way to sleep on the present epoll descriptor. Its number becomes the
+ * wakeup descriptor's, so that no stranger gets it and the sleeper can be woken. The epoll set
+ * behind it is closed, and with that gone from the sets of others. */
+static void
+retire_fd (AioFdSet *set)
+{
+  int fd = aio_load_relaxed (&set->fd);
+
+  if (set->former_fd >= 0)
+    close (set->former_fd);
+  set->former_fd = dup3 (set->tag_fds[AIO_FD_TAG_WAKEUP], fd, O_CLOEXEC);
+  if (set->former_fd < 0)
+    close (fd);
+}
+
 /* The kernel reports a registration that is not ours any more: its number was closed, while the
  * file behind it lives on elsewhere (a duplicate, a child process). It cannot be removed by number.
  * So the whole set is made anew. Who watches the former one from outside learns of it by the count
@@ -171,7 +193,7 @@ start_afresh (AioFdSet *set)
 
   if (fd < 0)
     return;
-  close (aio_load_relaxed (&set->fd));
+  retire_fd (set);
   aio_store_relaxed (&set->fd, fd);
   aio_fetch_add_full (&set->n_openings, 1);
   set->maybe_stale = FALSE;

@@ -81,8 +81,14 @@ publish_earliest (AioTimerSet *set,
                   guint        clock)
 {
   AioTimerNode *first = set->heaps[clock];
+  gint64 earliest = first != NULL ? first->deadline : AIO_TIMER_NEVER;
 
-  aio_store_release (&set->earliest[clock], first != NULL ? first->deadline : AIO_TIMER_NEVER);
+  /* Full: pairs with the look behind the raise in aio_context_park(). Who comes earlier stores here
+   * and looks at the flag in aio_notify_wake(). Later ones wake nobody. */
+  if (earliest < aio_load_relaxed (&set->earliest[clock]))
+    aio_exchange_full (&set->earliest[clock], earliest);
+  else
+    aio_store_release (&set->earliest[clock], earliest);
 }
 
 static void
@@ -260,6 +266,8 @@ aio_timer_set_run (AioTimerSet *set,
     {
       call_locked (set, set->first_due);
       n++;
+      if (aio_anchor_is_forked (set->anchor))
+        break;
       if (source != NULL && g_source_is_destroyed (source))
         break;
     }
@@ -361,9 +369,9 @@ aio_timer_clear (AioTimer *timer)
 {
   AioTimerNode *node = node_of (timer);
   AioTimerSet *set;
+  gboolean running;
 
   g_return_if_fail (timer != NULL);
-
   g_return_if_fail (!node->on_heap);
 
   set = node->set;
@@ -371,10 +379,14 @@ aio_timer_clear (AioTimer *timer)
     return;
   lock (set);
   disarm_locked (set, node);
+  running = is_running_locked (set, node);
   for (AioTimerRun *run = set->runs; run != NULL; run = run->outer)
     if (run->timer == node)
       run->timer = NULL;
   unlock (set);
+  if (running && !aio_home_is_self (&set->anchor->home))
+    g_critical ("%s: timer %p is cleared while it runs in the home thread of AioContext “%s”",
+                G_STRFUNC, (gpointer) timer, set->anchor->name);
   node->set = NULL;
   aio_timer_set_unref (set);
 }
@@ -444,15 +456,16 @@ aio_timer_free (AioTimer *timer)
     finish (node);
 }
 
-/* Wakes the home thread if the timer is the next one now: it may be sleeping for longer. That it
- * sees the new deadline is due to the lock. It looks at the deadlines after it has raised the flag.
- * If it took the lock after us, it sees ours; if before us, then its raise comes before our look at
- * the flag, and we wake it. */
+/* Wakes the home thread if the timer is the next one now: it may be sleeping for longer. It looks
+ * at the deadlines after it has raised the flag; here the deadline is stored before the flag is
+ * looked at, see publish_earliest(). So either it sees the deadline, or we see the flag. After the
+ * unlock the callback may have freed timer and set; the anchor's memory stays. */
 static void
 arm (AioTimerNode *timer,
      gint64        deadline)
 {
   AioTimerSet *set = timer->set;
+  AioNotify *notify = &set->anchor->notify;
   gboolean first;
 
   lock (set);
@@ -466,7 +479,7 @@ arm (AioTimerNode *timer,
   first = set->heaps[timer->clock] == timer;
   unlock (set);
   if (first)
-    aio_notify_wake (&set->anchor->notify);
+    aio_notify_wake (notify);
 }
 
 static gboolean
@@ -526,6 +539,7 @@ aio_timer_mod_anticipate_ns (AioTimer *timer,
 {
   AioTimerNode *node = node_of (timer);
   AioTimerSet *set;
+  AioNotify *notify;
   gboolean change, first = FALSE;
 
   g_return_val_if_fail (timer != NULL, FALSE);
@@ -533,6 +547,7 @@ aio_timer_mod_anticipate_ns (AioTimer *timer,
     return FALSE;
 
   set = node->set;
+  notify = &set->anchor->notify;
   lock (set);
   change = !set->closed &&
            (node->state == AIO_TIMER_IDLE || MAX (deadline_ns, 0) < node->deadline);
@@ -545,7 +560,7 @@ aio_timer_mod_anticipate_ns (AioTimer *timer,
   unlock (set);
   /* As in arm(). */
   if (first)
-    aio_notify_wake (&set->anchor->notify);
+    aio_notify_wake (notify);
   return change;
 }
 

@@ -1747,7 +1747,7 @@ static void
 test_misuse (void)
 {
   g_autoptr (AioContext) context = aio_context_new_full ("misused", NULL);
-  Watch watch = { NULL };
+  Watch watch = { .loop = NULL };
   int fds[2];
 
   g_test_summary ("C28: NULL and negative descriptors are critical warnings that change nothing");
@@ -1779,7 +1779,7 @@ test_error_already_set (void)
 {
   g_autoptr (AioContext) context = aio_context_new_full ("misused", NULL);
   g_autoptr (GError) error = g_error_new_literal (G_IO_ERROR, G_IO_ERROR_FAILED, "before");
-  Watch watch = { NULL };
+  Watch watch = { .loop = NULL };
   int fds[2];
 
   g_test_summary ("C28: a GError that is set already is misuse");
@@ -1857,7 +1857,7 @@ test_monitor_by_environment (void)
     {
       AioContext *context;
       guint n;
-      Watch watch = { NULL };
+      Watch watch = { .loop = NULL };
       int fds[2];
 
       g_setenv ("AIOCTX_FDMON", names[i], TRUE);
