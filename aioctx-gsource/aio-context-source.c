@@ -39,14 +39,15 @@ begin_phase (GSource *source)
   return context;
 }
 
-/* In a forked child what GLib polls for us is shared with the parent, and may be readable for
- * ever. poll(2) leaves out negative numbers. */
+/* In a forked child what GLib polls for us is shared with the parent, and may be readable for ever.
+ * To take the records out would write to the wakeup descriptor of the GMainContext, which is shared
+ * as well; so nothing is asked for. */
 static void
 polls_nothing (AioShell *shell)
 {
-  shell->polled.fd = -1;
+  shell->polled.events = 0;
   for (guint i = 0; i < shell->n_others; i++)
-    shell->others[i].fd = -1;
+    shell->others[i].events = 0;
 }
 
 /* After begin_phase() said NULL: because another thread iterates the context? That one is on its
