@@ -45,41 +45,47 @@ poll_unwatch (AioFdSet     *set,
   return fcntl (handler->fd, F_GETFD) >= 0 ? 0 : errno;
 }
 
-static void
-append_pollfd (GArray *fds,
-               int     fd,
-               short   events)
+/* What one wait is for. */
+typedef struct
 {
-  struct pollfd pollfd = { fd, events, 0 };
+  struct pollfd *fds;           /* the wakeup descriptor, and one for each handler */
+  guint32 *generations;         /* of the handlers; that of the wakeup descriptor is not used */
+  guint n;
+} Waited;
 
-  g_array_append_val (fds, pollfd);
+static void
+add_waited (Waited  *waited,
+            int      fd,
+            short    events,
+            guint32  generation)
+{
+  waited->fds[waited->n] = (struct pollfd) { fd, events, 0 };
+  waited->generations[waited->n++] = generation;
 }
 
-/* The wakeup descriptor, and one for each handler, whose generations go to another array. */
-static GArray *
-list_descriptors (AioFdSet *set,
-                  GArray   *generations)
+static Waited
+list_descriptors (AioFdSet *set)
 {
-  GArray *fds = g_array_new (FALSE, FALSE, sizeof (struct pollfd));
-  guint32 none = 0;
+  Waited waited = { NULL, NULL, 0 };
   GHashTableIter iter;
   gpointer value;
+  guint n_max;
 
-  append_pollfd (fds, set->tag_fds[AIO_FD_TAG_WAKEUP], POLLIN);
-  g_array_append_val (generations, none);
   aio_fd_set_lock (set);
+  n_max = g_hash_table_size (set->handlers) + 1;
+  waited.fds = g_new (struct pollfd, n_max);
+  waited.generations = g_new (guint32, n_max);
+  add_waited (&waited, set->tag_fds[AIO_FD_TAG_WAKEUP], POLLIN, 0);
   g_hash_table_iter_init (&iter, set->handlers);
   while (g_hash_table_iter_next (&iter, NULL, &value))
     {
       AioFdHandler *handler = value;
 
-      if (!handler->watched || handler->broken)
-        continue;
-      append_pollfd (fds, handler->fd, aio_fd_handler_events (handler));
-      g_array_append_val (generations, handler->generation);
+      if (handler->watched && !handler->broken)
+        add_waited (&waited, handler->fd, aio_fd_handler_events (handler), handler->generation);
     }
   aio_fd_set_unlock (set);
-  return fds;
+  return waited;
 }
 
 static void
@@ -105,21 +111,19 @@ poll_wait_ready (AioFdSet *set,
                  gint64    timeout_ns)
 {
   struct timespec ts = { timeout_ns / NSEC_PER_SEC, timeout_ns % NSEC_PER_SEC };
-  GArray *generations = g_array_new (FALSE, FALSE, sizeof (guint32));
-  GArray *fds = list_descriptors (set, generations);
-  struct pollfd *pollfds = (struct pollfd *) fds->data;
+  Waited waited = list_descriptors (set);
   guint tags = 0;
 
-  if (ppoll (pollfds, fds->len, timeout_ns < 0 ? NULL : &ts, NULL) > 0)
+  if (ppoll (waited.fds, waited.n, timeout_ns < 0 ? NULL : &ts, NULL) > 0)
     {
-      tags = pollfds[0].revents != 0 ? 1u << AIO_FD_TAG_WAKEUP : 0;
+      tags = waited.fds[0].revents != 0 ? 1u << AIO_FD_TAG_WAKEUP : 0;
       aio_fd_set_lock (set);
-      for (guint i = 1; i < fds->len; i++)
-        mark_ready (set, &pollfds[i], g_array_index (generations, guint32, i));
+      for (guint i = 1; i < waited.n; i++)
+        mark_ready (set, &waited.fds[i], waited.generations[i]);
       aio_fd_set_unlock (set);
     }
-  g_array_unref (fds);
-  g_array_unref (generations);
+  g_free (waited.fds);
+  g_free (waited.generations);
   return tags;
 }
 

@@ -520,12 +520,19 @@ test_cleared_first (Loop *loop)
 {
   Bell bell;
   Reports reports;
+  int lower[16];
   int fd;
+  guint i;
 
   g_test_summary ("C20: a notifier that was cleared with its handler still there is reported by "
                   "name, and cannot make the loop spin");
 
+  /* A sanitizer that opens something meanwhile gets one of these numbers, not the notifier's. */
+  for (i = 0; i < G_N_ELEMENTS (lower); i++)
+    lower[i] = dup (STDIN_FILENO);
   bell_init (&bell, loop, TRUE);
+  for (i = 0; i < G_N_ELEMENTS (lower); i++)
+    close (lower[i]);
   LOOP_WAIT (loop, bell.n > 0);
   fd = aio_event_notifier_get_fd (&bell.notifier);
   reports_begin (&reports);
