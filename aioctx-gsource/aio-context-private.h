@@ -20,6 +20,7 @@ typedef struct
   GPollFD *others;              /* with a monitor that has none: those of the handlers */
   guint n_others;
   guint n_changes;              /* the handlers' count of changes when others was made */
+  gboolean notified;            /* a notification was taken, and is to be dispatched */
 } AioShell;
 
 /* The callback data of a shell that aio_context_attach() attached: the reference that the
@@ -40,7 +41,7 @@ typedef struct
   gboolean left_to_poll;        /* prepare() has left parking to aio_context_poll_func() */
 } AioBusyPoll;
 
-struct _AioContext
+struct AioContext
 {
   AioBHSet bhs;
   AioFdSet fds;

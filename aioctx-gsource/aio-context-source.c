@@ -191,12 +191,15 @@ prepare (GSource *source,
     }
   parked = park (context, source);
   context->parked_shell = (AioShell *) source;
+  context->parked_shell->notified |= parked.notified;
   update_polled (context, (AioShell *) source);
   end_phase (context);
   *timeout = ms_from_ns (parked.timeout_ns);
   return parked.ready;
 }
 
+/* A notification is dispatched, although there may be nothing to run: so whoever iterates the
+ * GMainContext until that says that it did something gets it, too. */
 static gboolean
 check (GSource *source)
 {
@@ -206,9 +209,9 @@ check (GSource *source)
 
   if (context == NULL)
     return FALSE;
-  aio_context_unpark (context);
+  shell->notified |= aio_context_unpark (context);
   collect_if_ready (context, shell);
-  due = aio_context_is_due (context);
+  due = aio_context_is_due (context) || shell->notified;
   end_phase (context);
   return due;
 }
@@ -226,6 +229,7 @@ dispatch (GSource     *source,
     return G_SOURCE_CONTINUE;
   /* Who slept for us is who calls us now. */
   visit.parked = FALSE;
+  ((AioShell *) source)->notified = FALSE;
   collect_if_ready (context, (AioShell *) source);
   aio_context_run (context, AIO_SLEEP_COARSE, source);
   aio_context_leave (context, &visit);

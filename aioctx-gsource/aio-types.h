@@ -10,7 +10,8 @@
 
 G_BEGIN_DECLS
 
-typedef struct _AioContext AioContext;
+/* The tag is the name, because code that comes from QEMU declares "struct AioContext" by itself. */
+typedef struct AioContext AioContext;
 typedef struct _AioBH AioBH;
 typedef struct _AioIOThread AioIOThread;
 

@@ -806,6 +806,30 @@ test_sticky_notify (void)
 }
 
 static void
+test_notify_is_dispatched (void)
+{
+  g_autoptr (GMainContext) loop = g_main_context_new ();
+  g_autoptr (AioContext) context = aio_context_new ();
+
+  g_test_summary ("C12, C11: an iteration that a notify ended did something, the next one did not; "
+                  "with a poll in between that takes the notify there is nothing to dispatch");
+
+  aio_context_attach (context, loop);
+  while (g_main_context_iteration (loop, FALSE))
+    ;
+  for (guint i = 0; i < 3; i++)
+    {
+      aio_context_notify (context);
+      g_assert_true (g_main_context_iteration (loop, TRUE));
+      g_assert_false (g_main_context_iteration (loop, FALSE));
+    }
+  aio_context_notify (context);
+  g_assert_false (aio_context_poll (context, TRUE));
+  g_assert_false (g_main_context_iteration (loop, FALSE));
+  aio_context_detach (context);
+}
+
+static void
 test_one_fd (void)
 {
   GMainContext *loop = new_owned_loop ();
@@ -1770,6 +1794,7 @@ static const struct
   { "/source/phases-cancelled", test_cancelled_phases, FALSE },
   { "/source/dispatch-order", test_dispatch_order, FALSE },
   { "/source/sticky-notify", test_sticky_notify, FALSE },
+  { "/source/notify-is-dispatched", test_notify_is_dispatched, FALSE },
   { "/source/one-fd", test_one_fd, FALSE },
   { "/source/drained-for-nothing", test_drained_for_nothing, FALSE },
   { "/source/cancelled-while-ready", test_cancelled_while_ready, FALSE },
