@@ -70,6 +70,8 @@ TREE = {
     'aioctx-gsource/aio-bh.h': HEADER,
     'aioctx-gsource/aio-bh.c': SOURCE,
     'aioctx-gsource/aio-notify-private.h': SPDX + 'struct _A\n{\n  _Atomic (int) state;\n};\n',
+    'aioctx-gsource/compat/qemu-aio.h':
+        SPDX + '#include <aioctx-gsource/aioctx-gsource.h>\nAIO_EXPORT void aio_qemu_x (void);\n',
     'docs/contract.md': '- **C1** <a></a>A promise.\n  - More.\n- **C2** Later. *(planned: x)*\n',
     'tests/test-bh.c': SPDX + 'static void\ntest_one (void)\n{\n'
                               '  g_test_summary ("C1: a promise");\n}\n\n'
@@ -115,6 +117,8 @@ FAULTS = [
     (LINT, BH_C, 'aio-notify-private', 'aio-context-private', 'may not include aio-context-pri'),
     (LINT, BH_C, 'aio-notify-private', 'aio-timer-private', 'may not include aio-timer-private'),
     (LINT, BH_C, 'aio-notify-private', 'aio-attic-private', 'has no place in FLOORS'),
+    (LINT, 'aioctx-gsource/compat/qemu-aio.h', 'aioctx-gsource.h>', 'aio-bh.h>', 'may not include aio-bh.h'),
+    (LINT, 'aioctx-gsource/compat/qemu-aio.h', SPDX, '', 'qemu-aio.h:1: no SPDX line'),
     (LINT, BH_C, '{\n', '{\n' + 59 * '  x ();\n', 'a function of 61 lines'),
     (LINT, 'README.md', '2.74', '2.76', 'README.md: 2.76'),
     (LINT, 'meson.build', 'VERSION_2_74', 'VERSION_2_72', 'REQUIRED: 2.72'),

@@ -3,11 +3,11 @@
 # Installs the build into a folder of its own, then builds and runs a program against what is there:
 # with the shared library, then with the static one.
 #
-# usage: check-install.sh MESON BUILD-ROOT PREFIX LIBDIR CONSUMER.C VERSION CC…
+# usage: check-install.sh MESON BUILD-ROOT PREFIX LIBDIR CONSUMER.C COMPAT-CONSUMER.C VERSION CC…
 set -eu
 
-meson=$1 build=$2 prefix=$3 libdir=$4 consumer=$5 version=$6
-shift 6
+meson=$1 build=$2 prefix=$3 libdir=$4 consumer=$5 compat=$6 version=$7
+shift 7
 
 stage=$(mktemp -d)
 trap 'rm -rf "$stage"' EXIT INT TERM
@@ -23,7 +23,9 @@ DESTDIR=$stage $meson install -C "$build" --no-rebuild --quiet >"$stage/install.
   { cat "$stage/install.log" >&2; fail "meson install failed"; }
 
 lib=$stage$prefix/$libdir
-[ -f "$lib/pkgconfig/aioctx-gsource-1.pc" ] || fail "no .pc file in $prefix/$libdir/pkgconfig"
+for pc in aioctx-gsource-1 aioctx-gsource-qemu-1; do
+  [ -f "$lib/pkgconfig/$pc.pc" ] || fail "no $pc.pc in $prefix/$libdir/pkgconfig"
+done
 headers=$(find "$stage" -name '*.h')
 case $headers in
   *-private.h*) fail "a private header is installed" ;;
@@ -31,9 +33,9 @@ case $headers in
   *) fail "aio-version.h is not installed" ;;
 esac
 
-# The prefix stands in one line of the .pc file. Changed to where the files really are, it is as good
+# The prefix stands in one line of a .pc file. Changed to where the files really are, it is as good
 # as installed, while GLib keeps its place outside of the folder.
-sed -i "s|^prefix=.*|prefix=$stage$prefix|" "$lib/pkgconfig/aioctx-gsource-1.pc"
+sed -i "s|^prefix=.*|prefix=$stage$prefix|" "$lib"/pkgconfig/aioctx-gsource-*1.pc
 PKG_CONFIG_PATH=$lib/pkgconfig${PKG_CONFIG_PATH:+:$PKG_CONFIG_PATH}
 export PKG_CONFIG_PATH
 [ "$(pkg-config --modversion aioctx-gsource-1)" = "$version" ] || fail "the .pc file's version"
@@ -50,11 +52,27 @@ build_and_run ()
     fail "$kind: the program does not do its work"
 }
 
+# build_and_run_compat KIND CC…: a program that knows QEMU's names only.
+build_and_run_compat ()
+{
+  kind=$1
+  shift
+  # shellcheck disable=SC2086 # the flags are words
+  "$@" -Wall -Wextra -Werror "$compat" -o "$stage/compat" $flags ||
+    fail "$kind: the program for QEMU does not build"
+  LD_LIBRARY_PATH=$lib "$stage/compat" >"$stage/compat.log" 2>&1 ||
+    { cat "$stage/compat.log" >&2; fail "$kind: the program for QEMU does not do its work"; }
+}
+
 flags=$(pkg-config --cflags --libs aioctx-gsource-1)
 build_and_run shared "$@"
+flags=$(pkg-config --cflags --libs aioctx-gsource-qemu-1)
+build_and_run_compat shared "$@"
 ls "$lib"/libaioctx-gsource-1.so.* >/dev/null || fail "no shared library with a version"
 
-rm "$lib"/libaioctx-gsource-1.so*
+rm "$lib"/libaioctx-gsource-*1.so*
 [ -f "$lib/libaioctx-gsource-1.a" ] || fail "no static library"
 flags=$(pkg-config --static --cflags --libs aioctx-gsource-1)
 build_and_run static "$@"
+flags=$(pkg-config --static --cflags --libs aioctx-gsource-qemu-1)
+build_and_run_compat static "$@"

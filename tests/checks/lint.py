@@ -3,8 +3,8 @@
 """Checks of the sources that no compiler makes.
 
 usage: lint.py ROOT [--pc FILE]     every check, as TAP
-       lint.py ROOT --only NAME     one of them (docs, spdx, layout, atomics, floors, length,
-                                    links, glib-floor)
+       lint.py ROOT --only NAME     one of them (docs, spdx, layout, atomics, floors,
+                                    compat, length, links, glib-floor)
 """
 import argparse
 import re
@@ -39,8 +39,11 @@ FLOORS = {
                     'aio-context-life', 'aio-context-source', 'aio-context-timer']},
     4: {'io-thread': ['aio-io-thread'],
         'invoke': ['aio-invoke'],
-        'introspect': ['aio-introspect']},
+        'introspect': ['aio-introspect'],
+        'compat': ['aio-compat']},
 }
+# Floor 5, the folder compat/: what its sources include beside the umbrella and each other.
+COMPAT_MAY_INCLUDE = {'aio-atomic-private.h', 'aio-compat-private.h'}
 # The umbrella is how a source file sees the public interface as its users do.
 UMBRELLA = 'aioctx-gsource'
 
@@ -276,6 +279,19 @@ def check_floors(root, options):
                       f'{match.group(1)} (floor {rooms[there][0]}, {rooms[there][1]})'
 
 
+def check_compat_includes(root, options):
+    """Code in compat/ stands on the public interface; its headers on nothing else."""
+    for path in library_code(root):
+        if tree.COMPAT not in path.parts:
+            continue
+        text = tree.without_comments(tree.read(root, path))
+        for match in re.finditer(r'^#\s*include\s+[<"]aioctx-gsource/([^">]*)[>"]', text, re.M):
+            allowed = COMPAT_MAY_INCLUDE if path.suffix == '.c' else set()
+            if stem(match.group(1)) != UMBRELLA and match.group(1) not in allowed:
+                yield f'{path}:{tree.line_of(text, match.start())}: compat may not include ' \
+                      f'{match.group(1)}'
+
+
 def check_length(root, options):
     for path in library_code(root):
         opened = 0
@@ -327,6 +343,7 @@ CHECKS = {
     'links': ('links in the pages', check_links),
     'atomics': ('atomics only in aio-atomic-private.h', check_atomics),
     'floors': ('includes point down', check_floors),
+    'compat': ('compat stands on the public interface', check_compat_includes),
     'length': (f'functions of at most {LONGEST_FUNCTION} lines', check_length),
     'glib-floor': ('one GLib floor', check_glib_floor),
 }

@@ -78,11 +78,30 @@ def without_strings(text):
     return token.sub(lambda m: m.group()[0] + ' ' * (len(m.group()) - 2) + m.group()[0], text)
 
 
-def public_headers(root):
-    """The headers that are installed, aio-version.h under the name of its template."""
+COMPAT = 'compat'
+
+
+def installed_headers(root):
     return [path for path in source_files(root)
             if path.parts[0] == 'aioctx-gsource' and path.name.endswith(('.h', '.h.in'))
             and not path.name.endswith('-private.h')]
+
+
+def public_headers(root):
+    """The headers of the native interface, aio-version.h under the name of its template."""
+    return [path for path in installed_headers(root) if COMPAT not in path.parts]
+
+
+def compat_headers(root):
+    """The headers for code that was written for QEMU."""
+    return [path for path in installed_headers(root) if COMPAT in path.parts]
+
+
+def exported_privately(root):
+    """Functions that the library exports for the compat library alone."""
+    path = Path(root) / 'aioctx-gsource' / 'aio-compat-private.h'
+    text = without_comments(path.read_text(encoding='utf-8')) if path.exists() else ''
+    return {match.group(2) for match in FUNCTION.finditer(text)}
 
 
 def split_parameters(text):
@@ -132,14 +151,14 @@ def fields_of(kind, body):
     return [parameter_name(field.strip()) for field in body.split(';') if field.strip()]
 
 
-def declarations(root):
-    """Everything that the public headers offer, by name."""
+def declarations(root, headers=public_headers):
+    """Everything that the headers offer, by name."""
     found = {}
 
     def add(name, kind, params, returns, path, text, offset):
         found[name] = Declaration(name, kind, params, returns, path, line_of(text, offset))
 
-    for path in public_headers(root):
+    for path in headers(root):
         raw = read(root, path)
         text = without_comments(re.sub(r'/\*<\s*private\s*>\*/.*?(?=\})', blank_out, raw,
                                        flags=re.S))
