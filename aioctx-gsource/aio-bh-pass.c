@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The home thread's side of bottom halves: looking, running, reaping. Everything here is for the
  * home thread, or for the one that finalises the context. */
-#include <aioctx-gsource/aio-bh-private.h>
+#include <aioctx-gsource/aio-bh-watch-private.h>
 #include <aioctx-gsource/aio-bh.h>
 #include <aioctx-gsource/aio-fork-private.h>
 #include <aioctx-gsource/aio-oneshot-private.h>
@@ -20,15 +20,8 @@ aio_bh_set_init (AioBHSet   *set,
 {
   set->anchor = anchor;
   set->context = context;
+  set->flag = &anchor->notify.state;
   aio_queue_init (&set->queue);
-}
-
-static inline AioBH *
-entry_bh (AioEntry entry)
-{
-  AioNode *first = aio_entry_node (entry) - aio_entry_kind (entry);
-
-  return (AioBH *) ((char *) first - G_STRUCT_OFFSET (AioBH, nodes));
 }
 
 static inline AioOneshot *
@@ -47,7 +40,7 @@ free_retired (AioBHSet *set)
   if (aio_entry_kind (retired) == AIO_ENTRY_ONESHOT)
     aio_oneshot_free (entry_oneshot (retired));
   else
-    aio_bh_unref (entry_bh (retired));
+    aio_bh_unref (aio_entry_bh (retired));
 }
 
 /* The tail has moved on to this entry. It may be the last one of passes that wait further out on
@@ -175,7 +168,7 @@ run_entry (AioBHSet      *set,
   if (aio_entry_kind (entry) == AIO_ENTRY_ONESHOT)
     run_oneshot (set, entry_oneshot (entry), result);
   else
-    run_bh (set, entry_bh (entry), result);
+    run_bh (set, aio_entry_bh (entry), result);
 }
 
 /* There is an entry behind the tail, but its link is missing. Gives the producer some time; FALSE
@@ -216,8 +209,11 @@ aio_bh_set_run (AioBHSet *set,
                 GSource  *source)
 {
   AioPassResult result = { 0, 0, FALSE };
-  AioPass pass = { set->passes, aio_load_full (&set->queue.head), FALSE };
+  AioPass pass = { set->passes, NULL, FALSE };
 
+  if (G_UNLIKELY (set->watch != NULL))
+    aio_bh_watch_arrange (set);
+  pass.last = aio_load_full (&set->queue.head);
   if (pass.last == set->queue.tail)
     return result;
 
@@ -273,7 +269,7 @@ entry_due (AioEntry entry)
   if (aio_entry_kind (entry) == AIO_ENTRY_ONESHOT)
     return is_withdrawn (entry_oneshot (entry)) ? AIO_LOOK_NOTHING : AIO_LOOK_WORK;
 
-  bh = entry_bh (entry);
+  bh = aio_entry_bh (entry);
   if (owes_destroy (bh))
     return AIO_LOOK_WORK;
   if (aio_load_acquire (&bh->life) != AIO_BH_LIVE)
@@ -299,7 +295,7 @@ sweep_front (AioBHSet *set,
   if (aio_entry_kind (entry) == AIO_ENTRY_ONESHOT)
     return take_entry (set) != 0;
 
-  bh = entry_bh (entry);
+  bh = aio_entry_bh (entry);
   if (aio_load_acquire (&bh->life) == AIO_BH_LIVE)
     {
       /* The tail moves first: once the state is 0 a producer may push the other node, and that may
@@ -386,8 +382,8 @@ drop_entries (AioBHSet *set)
         }
       else
         {
-          entry_bh (entry)->unqueued = TRUE;
-          settle_deleted (entry_bh (entry));
+          aio_entry_bh (entry)->unqueued = TRUE;
+          settle_deleted (aio_entry_bh (entry));
         }
     }
 }
@@ -438,4 +434,6 @@ aio_bh_set_drop_all (AioBHSet *set)
     }
   if (set->retired != 0)
     free_retired (set);
+  if (set->watch != NULL)
+    aio_bh_watch_free (set->watch);
 }

@@ -38,6 +38,7 @@ typedef enum
 } AioBHLife;
 
 typedef struct _AioBHSet AioBHSet;
+typedef struct _AioBHWatch AioBHWatch;
 
 struct _AioBH
 {
@@ -65,6 +66,9 @@ struct _AioBH
   GDestroyNotify destroy;
   const char *name;             /* interned */
 
+  /* Owned as turn is. */
+  guint64 producer;             /* who has pushed it last; written in the contexts of the kit */
+
   /* Under the home lock: the list in AioBHSet. */
   AioBH *previous;
   AioBH *next;
@@ -88,6 +92,8 @@ struct _AioBHSet
   /* Immutable. */
   AioAnchor *anchor;
   AioContext *context;          /* whose bottom halves these are; opaque here */
+  AioNotifyFlag *flag;          /* what a push looks at: the notifier's, see aio_bh_watch_push() */
+  AioBHWatch *watch;            /* a context of the g_test kit; else NULL */
 
   /* Atomic, any thread. */
   _Atomic (guint) closed;       /* posts are refused */
@@ -107,6 +113,15 @@ struct _AioBHSet
   /* Under the home lock. */
   AioBH *first;                 /* all that are not reaped */
 };
+
+/* The bottom half that an entry is of; not for that of a one-shot. */
+static inline AioBH *
+aio_entry_bh (AioEntry entry)
+{
+  AioNode *first = aio_entry_node (entry) - aio_entry_kind (entry);
+
+  return (AioBH *) ((char *) first - G_STRUCT_OFFSET (AioBH, nodes));
+}
 
 /* What a look at the queue found; the later ones outdo the earlier. */
 typedef enum

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The producers' side of bottom halves: what any thread, and mostly any signal handler, may do. */
-#include <aioctx-gsource/aio-bh-private.h>
+#include <aioctx-gsource/aio-bh-watch-private.h>
 #include <aioctx-gsource/aio-bh.h>
 #include <aioctx-gsource/aio-boxed-private.h>
 #include <aioctx-gsource/aio-fork-private.h>
@@ -67,25 +67,54 @@ aio_bh_unlink_locked (AioBH *bh)
     bh->next->previous = bh->previous;
 }
 
-/* Puts an entry into the queue. To be called by who turned the state from 0, and nobody else.
- * Wait-free: an exchange of the head, a load of the asleep flag and, once a sleep, the wakeup.
- * The flag is looked at before the link is stored, because after that neither the bottom half nor
- * the set may be touched: the callback may have run and dropped the last reference to both. The
- * notifier may be touched by the one who is counted in as its waker. */
-void
-aio_bh_push (AioBH *bh)
+/* The rest of a push that has found the flag raised: somebody sleeps, or wants to know who pushes
+ * (see aio_bh_watch_push()). */
+static void G_GNUC_NO_INLINE
+link_and_wake (AioBHSet     *set,
+               AioNode      *former,
+               AioNode      *node,
+               AioEntryKind  kind)
 {
-  AioNotify *notify = &bh->set->anchor->notify;
-  AioEntryKind kind = bh->turn ^= 1;
-  AioNode *node = &bh->nodes[kind];
-  AioNode *former = aio_queue_swap (&bh->set->queue, node);
-  gboolean wake = aio_notify_begin_wake (notify);
+  AioNotify *notify = &set->anchor->notify;
+  gboolean wake;
 
+  if (set->watch != NULL)
+    aio_bh_watch_push ((AioEntry) node | kind);
+  wake = aio_notify_begin_wake (notify);
   if (wake)
     AIO_PAUSE (WAKER);
   aio_queue_link (former, node, kind);
-  if (G_UNLIKELY (wake))
+  if (wake)
     aio_notify_finish_wake (notify);
+}
+
+/* The head has been swapped. The flag is looked at before the link is stored, because after that
+ * neither the bottom half nor the set may be touched: the callback may have run and dropped the
+ * last reference to both. The notifier may be touched by the one who is counted in as its waker. */
+static inline void
+finish_push (AioBHSet      *set,
+             AioNotifyFlag *flag,
+             AioNode       *former,
+             AioNode       *node,
+             AioEntryKind   kind)
+{
+  if (aio_notify_is_raised (flag))
+    link_and_wake (set, former, node, kind);
+  else
+    aio_queue_link (former, node, kind);
+}
+
+/* Puts an entry into the queue. To be called by who turned the state from 0, and nobody else.
+ * Wait-free: an exchange of the head, a load of the asleep flag and, once a sleep, the wakeup. */
+void
+aio_bh_push (AioBH *bh)
+{
+  AioBHSet *set = bh->set;
+  AioNotifyFlag *flag = set->flag;
+  AioEntryKind kind = bh->turn ^= 1;
+  AioNode *node = &bh->nodes[kind];
+
+  finish_push (set, flag, aio_queue_swap (&set->queue, node), node, kind);
 }
 
 /**
@@ -457,13 +486,9 @@ aio_bh_set_add_oneshot (AioBHSet       *set,
                         GDestroyNotify  destroy)
 {
   AioOneshot *oneshot = oneshot_new (name, func, data, destroy);
-  AioNotify *notify = &set->anchor->notify;
   AioNode *former = aio_queue_swap (&set->queue, &oneshot->node);
-  gboolean wake = aio_notify_begin_wake (notify);
 
-  aio_queue_link (former, &oneshot->node, AIO_ENTRY_ONESHOT);
-  if (wake)
-    aio_notify_finish_wake (notify);
+  finish_push (set, set->flag, former, &oneshot->node, AIO_ENTRY_ONESHOT);
 }
 
 /* As a one-shot, but exact about the end: after the swap, and before the link makes the entry
@@ -478,19 +503,15 @@ aio_bh_set_post (AioBHSet       *set,
                  GDestroyNotify  destroy)
 {
   AioOneshot *oneshot = oneshot_new (NULL, func, data, destroy);
-  AioNotify *notify = &set->anchor->notify;
   AioNode *former = aio_queue_swap (&set->queue, &oneshot->node);
   gboolean closed = aio_load_full (&set->closed);
-  gboolean wake = aio_notify_begin_wake (notify);
 
   if (G_UNLIKELY (closed))
     {
       oneshot->func = NULL;
       oneshot->destroy = NULL;
     }
-  aio_queue_link (former, &oneshot->node, AIO_ENTRY_ONESHOT);
-  if (wake)
-    aio_notify_finish_wake (notify);
+  finish_push (set, set->flag, former, &oneshot->node, AIO_ENTRY_ONESHOT);
   if (closed && destroy != NULL)
     destroy (data);
   return !closed;

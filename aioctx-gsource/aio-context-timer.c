@@ -101,5 +101,5 @@ aio_context_get_time_ns (AioContext *context,
   if (!aio_anchor_is_usable (context->anchor, G_STRFUNC))
     return -1;
 
-  return aio_timer_set_now (context->timers, clock);
+  return aio_timer_set_now (context->timers, aio_timer_set_clock (context->timers, clock));
 }

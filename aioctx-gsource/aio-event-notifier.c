@@ -3,6 +3,7 @@
  * descriptor of a context is one, too. */
 #include <aioctx-gsource/aio-boxed-private.h>
 #include <aioctx-gsource/aio-event-notifier.h>
+#include <aioctx-gsource/aio-fault-private.h>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -68,7 +69,7 @@ aio_event_notifier_init (AioEventNotifier  *notifier,
   g_return_val_if_fail (notifier != NULL, FALSE);
   g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
 
-  if (!open_descriptors (notifier))
+  if (aio_fault_strikes () || !open_descriptors (notifier))
     {
       int saved_errno = errno;
 

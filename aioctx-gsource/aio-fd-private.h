@@ -124,6 +124,9 @@ struct _AioFdSet
 extern const AioFdMonitor aio_fdmon_epoll;
 extern const AioFdMonitor aio_fdmon_poll;
 
+typedef void (*AioFdVisitor) (gpointer            data,
+                              const AioFdHandler *handler);
+
 const AioFdMonitor *aio_fd_monitor_by_name (const char *name);
 
 void          aio_fd_set_init         (AioFdSet        *set,
@@ -158,6 +161,9 @@ void          aio_fd_set_report_closed (AioFdSet       *set,
 void          aio_fd_set_mark_always  (AioFdSet        *set);
 gboolean      aio_fd_set_ask_io_poll  (AioFdSet        *set);
 void          aio_fd_set_suspend_runs (AioFdSet        *set);
+void          aio_fd_set_list         (AioFdSet        *set,
+                                       AioFdVisitor     visit,
+                                       gpointer         data);
 guint         aio_fd_set_run          (AioFdSet        *set,
                                        GSource         *source);
 GPollFD      *aio_fd_set_list_polled  (AioFdSet        *set,

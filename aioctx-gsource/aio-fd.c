@@ -5,7 +5,9 @@
  * cannot meet another one's callbacks or data. The table and the monitor may be changed by any
  * thread, under the lock; the rest is the home thread's. */
 #include <aioctx-gsource/aio-fd-private.h>
+#include <aioctx-gsource/aio-fault-private.h>
 
+#include <errno.h>
 #include <poll.h>
 
 #ifdef __linux__
@@ -443,6 +445,25 @@ aio_fd_set_watch_tag (AioFdSet *set,
   return watched;
 }
 
+/* Home thread. The visitor must not touch the handlers. */
+void
+aio_fd_set_list (AioFdSet     *set,
+                 AioFdVisitor  visit,
+                 gpointer      data)
+{
+  GHashTableIter iter;
+  gpointer handler;
+
+  aio_fd_set_lock (set);
+  if (set->handlers != NULL)
+    {
+      g_hash_table_iter_init (&iter, set->handlers);
+      while (g_hash_table_iter_next (&iter, NULL, &handler))
+        visit (data, handler);
+    }
+  aio_fd_set_unlock (set);
+}
+
 static void
 count_handler_locked (AioFdSet     *set,
                       AioFdHandler *handler,
@@ -467,6 +488,13 @@ insert_locked (AioFdSet      *set,
                GError       **error)
 {
   handler->generation = ++set->n_generations;
+  if (aio_fault_strikes ())
+    {
+      g_set_error (error, G_IO_ERROR, g_io_error_from_errno (errno),
+                   "Cannot watch descriptor %d for AioContext “%s”: %s", handler->fd,
+                   set->anchor->name, g_strerror (errno));
+      return FALSE;
+    }
   if (!set->monitor->watch (set, handler, former, error))
     return FALSE;
   handler->watched = !handler->always;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <aioctx-gsource/aio-context-private.h>
 #include <aioctx-gsource/aio-boxed-private.h>
+#include <aioctx-gsource/aio-fault-private.h>
 #include <aioctx-gsource/aio-fork-private.h>
 #include <aioctx-gsource/aio-io-thread.h>
 
@@ -155,7 +156,10 @@ start_thread (AioIOThread  *self,
   self->home = aio_home_new_id ();
   aio_context_attach (self->context, self->main_context);
   aio_home_pin (&self->context->anchor->home, self->home);
-  self->thread = g_thread_try_new (name, run_thread, self, &reason);
+  if (aio_fault_strikes ())
+    g_set_error_literal (&reason, G_THREAD_ERROR, G_THREAD_ERROR_AGAIN, g_strerror (EAGAIN));
+  else
+    self->thread = g_thread_try_new (name, run_thread, self, &reason);
   if (self->thread != NULL)
     return TRUE;
 

@@ -47,10 +47,13 @@ typedef enum
   AIO_NOTIFY_NOTIFIED   /* somebody asked for an iteration */
 } AioNotifyState;
 
+/* An AioNotifyState, as producers see it. */
+typedef _Atomic (guint) AioNotifyFlag;
+
 typedef struct
 {
   /* Atomic, any thread. */
-  _Atomic (guint) state;        /* an AioNotifyState */
+  AioNotifyFlag state;
   _Atomic (guint) wakers;       /* producers between "I have to write" and "I have written" */
   _Atomic (guint64) writes;     /* wakeups written so far */
 
@@ -69,6 +72,14 @@ void     aio_notify_wake        (AioNotify   *notify);
 void     aio_notify_poke        (AioNotify   *notify);
 void     aio_notify_drain       (AioNotify   *notify);
 
+/* Any thread, signal safe. FALSE: nobody sleeps, so there is nobody to wake. Full: pairs with the
+ * exchange in aio_notify_raise(), see above. */
+static inline gboolean
+aio_notify_is_raised (AioNotifyFlag *flag)
+{
+  return G_UNLIKELY (aio_load_full (flag) == AIO_NOTIFY_ASLEEP);
+}
+
 /* Any thread, signal safe. TRUE: somebody sleeps and the caller has to wake it, by calling
  * aio_notify_finish_wake() as soon as its entry is linked.
  *
@@ -81,7 +92,7 @@ aio_notify_begin_wake (AioNotify *notify)
 {
   guint expected = AIO_NOTIFY_ASLEEP;
 
-  if (G_LIKELY (aio_load_full (&notify->state) != AIO_NOTIFY_ASLEEP))
+  if (!aio_notify_is_raised (&notify->state))
     return FALSE;
 
   aio_fetch_add_full (&notify->wakers, 1);

@@ -61,6 +61,7 @@ struct _AioTimerSet
 {
   /* Immutable. */
   AioAnchor *anchor;
+  gboolean all_virtual;         /* a context of the g_test kit: each clock is the virtual one */
 
   /* Atomic, any thread. */
   _Atomic (guint) refs;
@@ -81,6 +82,10 @@ struct _AioTimerSet
   gboolean closed;                              /* the context is gone */
 };
 
+/* What is listed: whatever is armed, and all that were made on the heap. */
+typedef void (*AioTimerVisitor) (gpointer            data,
+                                 const AioTimerNode *timer);
+
 AioTimerSet *aio_timer_set_new           (AioAnchor   *anchor);
 void         aio_timer_set_unref         (AioTimerSet *set);
 void         aio_timer_set_close         (AioTimerSet *set,
@@ -88,6 +93,12 @@ void         aio_timer_set_close         (AioTimerSet *set,
 void         aio_timer_set_drop_all      (AioTimerSet *set);
 gint64       aio_timer_set_now           (AioTimerSet *set,
                                           AioClock     clock);
+void         aio_timer_set_move_clock    (AioTimerSet *set,
+                                          gint64       now);
+void         aio_timer_set_list          (AioTimerSet *set,
+                                          AioTimerVisitor visit,
+                                          gpointer     data);
+guint64      aio_timer_set_count_runs    (AioTimerSet *set);
 gboolean     aio_timer_set_is_due        (AioTimerSet *set);
 guint        aio_timer_set_run           (AioTimerSet *set,
                                           GSource     *source);
@@ -98,6 +109,14 @@ void         aio_timer_node_init         (AioTimerNode   *timer,
                                           gpointer        data,
                                           GDestroyNotify  destroy);
 void         aio_timer_node_put_on_heap  (AioTimerNode   *timer);
+
+/* The clock that is meant. */
+static inline AioClock
+aio_timer_set_clock (AioTimerSet *set,
+                     AioClock     clock)
+{
+  return set->all_virtual ? AIO_CLOCK_VIRTUAL : clock;
+}
 
 /* Any thread. Full: pairs with the notifier's flag as a push does, although the lock orders it
  * already. AIO_TIMER_NEVER while nothing is armed. */

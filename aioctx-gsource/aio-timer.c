@@ -76,6 +76,15 @@ aio_timer_set_now (AioTimerSet *set,
   return ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec;
 }
 
+/* Home thread. Makes timers due and wakes nobody: who moves the clock iterates the context. The
+ * release pairs with the acquire in aio_timer_set_now(). */
+void
+aio_timer_set_move_clock (AioTimerSet *set,
+                          gint64       now)
+{
+  aio_store_release (&set->virtual_now, now);
+}
+
 static void
 publish_earliest (AioTimerSet *set,
                   guint        clock)
@@ -338,6 +347,58 @@ aio_timer_set_drop_all (AioTimerSet *set)
   unlock (set);
 }
 
+/* --- Looking ---------------------------------------------------------------------------------- */
+
+static void
+visit_heap (AioTimerNode    *root,
+            AioTimerVisitor  visit,
+            gpointer         data)
+{
+  GPtrArray *todo = g_ptr_array_new ();
+
+  g_ptr_array_add (todo, root);
+  while (todo->len != 0)
+    {
+      AioTimerNode *timer = g_ptr_array_steal_index_fast (todo, todo->len - 1);
+
+      if (timer == NULL)
+        continue;
+      visit (data, timer);
+      g_ptr_array_add (todo, timer->next);
+      g_ptr_array_add (todo, timer->child);
+    }
+  g_ptr_array_unref (todo);
+}
+
+/* How many callbacks have been called so far. */
+guint64
+aio_timer_set_count_runs (AioTimerSet *set)
+{
+  guint64 n;
+
+  lock (set);
+  n = set->n_runs;
+  unlock (set);
+  return n;
+}
+
+/* The visitor must not touch the timers. */
+void
+aio_timer_set_list (AioTimerSet     *set,
+                    AioTimerVisitor  visit,
+                    gpointer         data)
+{
+  lock (set);
+  for (AioTimerNode *timer = set->first_due; timer != NULL; timer = timer->next)
+    visit (data, timer);
+  for (guint clock = 0; clock < AIO_N_CLOCKS; clock++)
+    visit_heap (set->heaps[clock], visit, data);
+  for (AioTimerNode *timer = set->all; timer != NULL; timer = timer->all_next)
+    if (timer->state == AIO_TIMER_IDLE)
+      visit (data, timer);
+  unlock (set);
+}
+
 /* --- Timers ----------------------------------------------------------------------------------- */
 
 void
@@ -350,7 +411,7 @@ aio_timer_node_init (AioTimerNode   *timer,
 {
   aio_fetch_add_full (&set->refs, 1);
   *timer = (AioTimerNode) { .set = set, .func = func, .data = data, .destroy = destroy,
-                            .clock = clock };
+                            .clock = aio_timer_set_clock (set, clock) };
 }
 
 /**

@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The shared libraries export what their headers declare, and nothing else.
+"""A shared library exports what its headers declare, and nothing else.
 
-usage: check-symbols.py ROOT LIBRARY COMPAT-LIBRARY [NM]
+usage: check-symbols.py ROOT HEADERS LIBRARY [NM]     HEADERS: their folder within ROOT
 """
 import re
 import subprocess
 import sys
+
+from pathlib import Path
 
 sys.dont_write_bytecode = True
 import tree  # noqa: E402
@@ -18,9 +20,11 @@ def exported(library, nm):
     return {line.split()[0].split('@')[0] for line in lines if line.strip()}
 
 
-def functions(root, headers):
-    return {name for name, symbol in tree.declarations(root, headers).items()
-            if symbol.kind == 'function'}
+def headers_in(folder):
+    """Those of compat/ lie in folders of their own, the others beside each other."""
+    if folder.name == tree.COMPAT:
+        return tree.compat_headers
+    return lambda root: [path for path in tree.public_headers(root) if path.parent == folder]
 
 
 def variables(root, headers):
@@ -31,19 +35,16 @@ def variables(root, headers):
 
 
 def main():
-    root, library, compat, *rest = sys.argv[1:]
-    nm = rest[0] if rest else 'nm'
+    root, folder, library, *rest = sys.argv[1:]
+    headers = headers_in(Path(folder))
+    promised = {name for name, symbol in tree.declarations(root, headers).items()
+                if symbol.kind == 'function'}
+    others = variables(root, headers) | tree.exported_privately(root, folder)
+    there = exported(library, rest[0] if rest else 'nm')
     tap = tree.Tap()
-    for path, headers, others in (
-            (library, tree.public_headers, tree.exported_privately(root)),
-            (compat, tree.compat_headers, variables(root, tree.compat_headers))):
-        promised = functions(root, headers)
-        there = exported(path, nm)
-        name = path.rsplit('/', 1)[-1]
-        tap.result(f'{name}: the headers declare functions', [] if promised else ['none found'])
-        tap.result(f'{name}: all that is declared is exported',
-                   sorted((promised | others) - there))
-        tap.result(f'{name}: nothing else is exported', sorted(there - promised - others))
+    tap.result('the headers declare functions', [] if promised else ['none found'])
+    tap.result('all that is declared is exported', sorted((promised | others) - there))
+    tap.result('nothing else is exported', sorted(there - promised - others))
     return tap.finish()
 
 

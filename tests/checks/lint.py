@@ -23,15 +23,18 @@ LONGEST_FUNCTION = 60
 # anchor ties the parts of floor 1 together, hence its place between two floors.)
 FLOORS = {
     0: {'atomic': ['aio-atomic', 'aio-pause'],
+        'test-entry': ['aio-test-entry'],
         'types': ['aio-macros', 'aio-types', 'aio-version'],
         'fork': ['aio-fork'],
         'membarrier': ['aio-membarrier'],
         'boxed': ['aio-boxed']},
+    0.5: {'fault': ['aio-fault']},
     1: {'event-notifier': ['aio-event-notifier'],
         'home': ['aio-home']},
     1.25: {'notify': ['aio-notify']},
     1.5: {'anchor': ['aio-anchor']},
-    2: {'bh': ['aio-bh', 'aio-bh-pass', 'aio-bh-queue', 'aio-oneshot'],
+    2: {'bh': ['aio-bh', 'aio-bh-pass', 'aio-bh-queue', 'aio-bh-watch',
+               'aio-oneshot'],
         'timer': ['aio-timer', 'aio-timer-heap'],
         'fd': ['aio-fd', 'aio-fdmon-epoll', 'aio-fdmon-poll']},
     2.5: {'timerfd': ['aio-timerfd']},
@@ -40,7 +43,8 @@ FLOORS = {
     4: {'io-thread': ['aio-io-thread'],
         'invoke': ['aio-invoke'],
         'introspect': ['aio-introspect'],
-        'compat': ['aio-compat']},
+        'compat': ['aio-compat'],
+        'test-hooks': ['aio-test-hooks']},
 }
 # Floor 5, the folder compat/: what its sources include beside the umbrella and each other.
 COMPAT_MAY_INCLUDE = {'aio-atomic-private.h', 'aio-compat-private.h'}

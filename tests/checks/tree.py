@@ -97,11 +97,11 @@ def compat_headers(root):
     return [path for path in installed_headers(root) if COMPAT in path.parts]
 
 
-def exported_privately(root):
-    """Functions that the library exports for the compat library alone."""
-    path = Path(root) / 'aioctx-gsource' / 'aio-compat-private.h'
-    text = without_comments(path.read_text(encoding='utf-8')) if path.exists() else ''
-    return {match.group(2) for match in FUNCTION.finditer(text)}
+def exported_privately(root, folder):
+    """Functions that a library exports for the other libraries of the project alone."""
+    return {match.group(2)
+            for path in sorted(Path(root, folder).glob('*-private.h'))
+            for match in FUNCTION.finditer(without_comments(path.read_text(encoding='utf-8')))}
 
 
 def split_parameters(text):
