@@ -70,6 +70,15 @@ flags=$(pkg-config --cflags --libs aioctx-gsource-qemu-1)
 build_and_run_compat shared "$@"
 ls "$lib"/libaioctx-gsource-1.so.* >/dev/null || fail "no shared library with a version"
 
+# A test program: the same one, against the g_test kit. The kit's flags bring those of the library.
+flags=$(pkg-config --cflags --libs aioctx-gsource-testing-1)
+sed 's|<aioctx-gsource/aioctx-gsource.h>|<aioctx-gsource/testing/aio-testing.h>|
+     s|aio_context_new|aio_testing_context_new|' "$consumer" >"$stage/consumer-testing.c"
+library=$consumer
+consumer=$stage/consumer-testing.c
+build_and_run "g_test kit" "$@"
+consumer=$library
+
 rm "$lib"/libaioctx-gsource-*1.so*
 [ -f "$lib/libaioctx-gsource-1.a" ] || fail "no static library"
 flags=$(pkg-config --static --cflags --libs aioctx-gsource-1)
