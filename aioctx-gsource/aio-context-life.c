@@ -101,6 +101,19 @@ aio_context_ref (AioContext *context)
   return context;
 }
 
+/* For who knows that the memory is there still, but not whether the context has begun to end: then
+ * it is FALSE. */
+gboolean
+aio_context_try_ref (AioContext *context)
+{
+  guint refs = aio_load_acquire (&context->refs);
+
+  while (refs != 0)
+    if (aio_compare_and_swap_full (&context->refs, &refs, refs + 1))
+      return TRUE;
+  return FALSE;
+}
+
 /**
  * aio_context_unref:
  * @context: (transfer full): a context
@@ -286,4 +299,76 @@ aio_context_may_act (AioContext *context,
     return TRUE;
   aio_context_report_taken (context, where);
   return FALSE;
+}
+
+typedef enum
+{
+  MAIN_FREE,            /* not attached, or nobody owns the GMainContext */
+  MAIN_OURS,
+  MAIN_OTHERS
+} MainOwner;
+
+/* GLib tells nobody else who the owner is, but whether there is one: to ask is to be the owner for
+ * a moment, as in g_main_context_invoke(). Who wants to be it just then is refused, so it is asked
+ * only where nothing else tells. */
+static MainOwner
+ask_main_owner_locked (AioContext *context)
+{
+  GMainContext *main_context;
+
+  if (context->attachment == NULL)
+    return MAIN_FREE;
+  main_context = context->attachment->main_context;
+  if (g_main_context_is_owner (main_context))
+    return MAIN_OURS;
+  if (aio_load_relaxed (&context->anchor->home.thread) != 0 ||
+      !g_main_context_acquire (main_context))
+    return MAIN_OTHERS;
+  g_main_context_release (main_context);
+  return MAIN_FREE;
+}
+
+/* Any thread. Under the lock, because the attachment is cleared under it, before the GMainContext
+ * is freed. */
+static MainOwner
+ask_main_owner (AioContext *context)
+{
+  MainOwner owner;
+
+  aio_home_lock (&context->anchor->home);
+  owner = ask_main_owner_locked (context);
+  aio_home_unlock (&context->anchor->home);
+  return owner;
+}
+
+/* Any thread. Lets the caller enter the context as its home thread until aio_home_give_back(), if
+ * it is that anyway, or if there is none. Reports nothing, and is a lock against other borrowers
+ * and against GMainContexts. One that was stopped, and has no home thread, is not lent. */
+gboolean
+aio_context_borrow (AioContext  *context,
+                    AioHomeLoan *loan)
+{
+  AioHome *home = &context->anchor->home;
+  MainOwner owner;
+
+  if (aio_home_is_self (home))
+    return aio_home_borrow (home, FALSE, loan);
+  if (aio_load_full (&context->bhs.closed))
+    return FALSE;
+  owner = ask_main_owner (context);
+  return owner != MAIN_OTHERS && aio_home_borrow (home, owner == MAIN_OURS, loan);
+}
+
+/* Any thread. May a thread be entitled to be the home thread that the home rule does not know of
+ * yet? */
+gboolean
+aio_context_may_move (AioContext *context)
+{
+  AioHome *home = &context->anchor->home;
+  gboolean may;
+
+  aio_home_lock (home);
+  may = aio_load_relaxed (&home->thread) == 0 || (!home->pinned && context->attachment != NULL);
+  aio_home_unlock (home);
+  return may;
 }

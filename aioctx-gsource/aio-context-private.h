@@ -136,6 +136,10 @@ gboolean      aio_context_takes_new       (AioContext *context,
 void          aio_context_report_taken    (AioContext *context,
                                            const char *where);
 void          aio_context_finalize        (AioContext *context);
+gboolean      aio_context_try_ref         (AioContext *context);
+gboolean      aio_context_borrow          (AioContext  *context,
+                                           AioHomeLoan *loan);
+gboolean      aio_context_may_move        (AioContext *context);
 
 /* aio-context-source.c */
 GMainContext *aio_context_get_main        (AioContext *context);

@@ -27,6 +27,14 @@ typedef struct
   guint fork_generation;
 } AioHome;
 
+/* What there was before aio_home_borrow(). */
+typedef struct
+{
+  guint64 thread;
+  gboolean pinned;
+  gboolean changed;             /* others may have been refused because of the loan */
+} AioHomeLoan;
+
 extern __thread guint64 aio_home_thread_id;
 
 guint64  aio_home_new_id         (void);
@@ -41,6 +49,11 @@ gboolean aio_home_take_over      (AioHome *home);
 void     aio_home_pin            (AioHome *home,
                                   guint64  id);
 void     aio_home_leave_for_good (AioHome *home);
+gboolean aio_home_borrow         (AioHome     *home,
+                                  gboolean     entitled,
+                                  AioHomeLoan *loan);
+void     aio_home_give_back      (AioHome           *home,
+                                  const AioHomeLoan *loan);
 
 /* The id of the calling thread. Ids are not used again, unlike pthread_self() and addresses of
  * thread-local variables, so that a new thread is never taken for one that has ended. */

@@ -110,3 +110,45 @@ aio_home_leave_for_good (AioHome *home)
   aio_store_relaxed (&home->thread, 0);
   aio_home_unlock (home);
 }
+
+/* For a while the calling thread is the home thread, and no other can take over: if it is already,
+ * if there is none, or, when it is entitled to be, if nobody iterates. Unlike a take-over this is
+ * safe against others who try at the same moment; it is not an iteration, so afterwards everything
+ * is as it was before. The acquire pairs with aio_home_leave(). */
+gboolean
+aio_home_borrow (AioHome     *home,
+                 gboolean     entitled,
+                 AioHomeLoan *loan)
+{
+  guint64 self = aio_home_self ();
+  gboolean idle, may;
+
+  aio_home_lock (home);
+  *loan = (AioHomeLoan) { aio_load_relaxed (&home->thread), home->pinned, FALSE };
+  idle = aio_load_acquire (&home->depth) == 0;
+  may = loan->thread == self || (idle && (loan->thread == 0 || (entitled && !home->pinned)));
+  if (may)
+    {
+      loan->changed = idle && (loan->thread != self || !loan->pinned);
+      if (loan->thread != 0)
+        loan->thread = self;
+      aio_store_relaxed (&home->thread, self);
+      home->pinned = TRUE;
+    }
+  aio_home_unlock (home);
+  return may;
+}
+
+/* Does nothing if the end of the context has taken it for itself. */
+void
+aio_home_give_back (AioHome           *home,
+                    const AioHomeLoan *loan)
+{
+  aio_home_lock (home);
+  if (aio_home_is_self (home))
+    {
+      aio_store_relaxed (&home->thread, loan->thread);
+      home->pinned = loan->pinned;
+    }
+  aio_home_unlock (home);
+}

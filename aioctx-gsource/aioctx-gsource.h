@@ -13,4 +13,5 @@
 #include <aioctx-gsource/aio-timer.h>
 #include <aioctx-gsource/aio-io-thread.h>
 #include <aioctx-gsource/aio-introspect.h>
+#include <aioctx-gsource/aio-invoke.h>
 #undef AIOCTX_GSOURCE_INSIDE
