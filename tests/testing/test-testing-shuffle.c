@@ -525,7 +525,7 @@ test_print (void)
   g_test_summary ("Run by another case");
 
   all = fingerprint (g_test_rand_int (), FALSE);
-  g_print ("order: %s\n", all);
+  g_print ("# order: %s\n", all);
 }
 
 static char *
