@@ -110,8 +110,10 @@ test_off (void)
   for (int i = 0; i < 20; i++)
     {
       if (i == 10)
-        aio_testing_set_shuffle (letters.log.context, 17);
-      aio_testing_set_shuffle (letters.log.context, 0);
+        {
+          aio_testing_set_shuffle (letters.log.context, 17);
+          aio_testing_set_shuffle (letters.log.context, 0);
+        }
       run_thread (&(Producer) { { bh (&letters, 'b') } });
       aio_testing_produce (letters.log.context, "x", schedule_all,
                            &(Producer) { { bh (&letters, 'a') } });
@@ -300,7 +302,7 @@ typedef struct
   const char *before;
 } Nested;
 
-/* Two more threads while a pass is on the stack, then a nested pass. */
+/* Two more producers while a pass is on the stack, then a nested pass. */
 static void
 nest (gpointer data)
 {
@@ -309,7 +311,8 @@ nest (gpointer data)
 
   g_string_append_c (letters->log.log, '(');
   run_thread (&(Producer) { { bh (letters, 'c') } });
-  run_thread (&(Producer) { { bh (letters, 'd') } });
+  aio_testing_produce (letters->log.context, "d", schedule_all,
+                       &(Producer) { { bh (letters, 'd') } });
   aio_context_poll (letters->log.context, FALSE);
   g_string_append_c (letters->log.log, ')');
 }
