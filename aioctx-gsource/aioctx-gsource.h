@@ -8,10 +8,12 @@
 #include <aioctx-gsource/aio-types.h>
 #include <aioctx-gsource/aio-context.h>
 #include <aioctx-gsource/aio-bh.h>
+#include <aioctx-gsource/aio-bh-object.h>
 #include <aioctx-gsource/aio-fd.h>
 #include <aioctx-gsource/aio-event-notifier.h>
 #include <aioctx-gsource/aio-timer.h>
 #include <aioctx-gsource/aio-io-thread.h>
 #include <aioctx-gsource/aio-introspect.h>
 #include <aioctx-gsource/aio-invoke.h>
+#include <aioctx-gsource/aio-gio.h>
 #undef AIOCTX_GSOURCE_INSIDE

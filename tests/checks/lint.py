@@ -42,6 +42,7 @@ FLOORS = {
                     'aio-context-life', 'aio-context-source', 'aio-context-timer']},
     4: {'io-thread': ['aio-io-thread'],
         'invoke': ['aio-invoke'],
+        'gio': ['aio-gio', 'aio-bh-object'],
         'introspect': ['aio-introspect'],
         'compat': ['aio-compat'],
         'test-hooks': ['aio-test-hooks']},
