@@ -12,7 +12,7 @@ from pathlib import Path
 def main():
     page, examples = sys.argv[1:]
     sources = {path.name: path.read_text(encoding='utf-8')
-               for path in Path(examples).glob('testing-*.c')}
+               for path in Path(examples).glob('*.c')}
     text = Path(page).read_text(encoding='utf-8')
     count = failed = 0
     for match in re.finditer(r'^```c\n(.*?)^```', text, re.M | re.S):
