@@ -64,6 +64,7 @@ struct AioContext
   AioShell *shell;              /* at most one that is alive; one reference is ours */
   gboolean parked;              /* the flag is up: somebody sleeps for us, or is about to */
   AioShell *parked_shell;       /* for whom, if it was prepare(); compared, never followed */
+  gint64 wakes_at;              /* monotonic ns: when who is parked comes back by itself */
   guint n_taken;                /* notifications taken so far */
   guint n_holes;                /* looks in a row that found a hole */
   gint64 idle_since;            /* monotonic ns when idle ones were first seen; 0: none seen */
@@ -79,6 +80,7 @@ typedef struct
   AioContext *outer;            /* what was current before */
   gboolean parked;              /* somebody slept for the context when we came */
   AioShell *parked_shell;       /* who, if it was a GMainContext */
+  gint64 wakes_at;              /* when that one comes back by itself */
   guint n_taken;                /* notifications taken until then */
   AioNotifyState found;         /* what the flag was then */
 } AioVisit;

@@ -231,6 +231,7 @@ aio_context_park (AioContext *context,
   else
     context->idle_since = context->n_overdue = 0;
   park.timeout_ns = sooner (park.timeout_ns, park_timers (context, sleep));
+  context->wakes_at = park.timeout_ns < 0 ? G_MAXINT64 : now_ns () + park.timeout_ns;
   if (aio_fd_set_is_active (&context->fds))
     aio_fd_set_suspend_runs (&context->fds);
   return park;
@@ -402,6 +403,18 @@ is_sleeper_told (AioContext *context)
                                        : is_given_fd_enough (context);
 }
 
+/* Does the sleeper come back in time for the next deadline: told by a descriptor, or by itself? The
+ * clock was read at different moments for the two times that are compared. */
+static gboolean
+is_told_of_timers (AioContext *context,
+                   gint64      wakes_at)
+{
+  gint64 left = park_timers (context, AIO_SLEEP_COARSE);
+
+  return left < 0 ||
+         (wakes_at != G_MAXINT64 && wakes_at - now_ns () <= left + NSEC_PER_MSEC);
+}
+
 /* Somebody slept for the context while this thread visited it (a poll of its own between GLib's
  * prepare and GLib's poll, say), and is going to sleep on. The visit has lowered the flag, and may
  * have taken the wakeup that was meant for the sleeper: that one is sent again. Otherwise the flag
@@ -417,9 +430,10 @@ repark (AioContext *context,
     return;
   context->parked = TRUE;
   context->parked_shell = visit->parked_shell;
+  context->wakes_at = visit->wakes_at;
   if (visit->found == AIO_NOTIFY_ASLEEP && visit->n_taken == context->n_taken &&
       aio_notify_raise (notify) && aio_context_look (context) == AIO_LOOK_NOTHING &&
-      park_timers (context, AIO_SLEEP_COARSE) < 0 && is_sleeper_told (context))
+      is_told_of_timers (context, visit->wakes_at) && is_sleeper_told (context))
     return;
   aio_notify_lower (notify);
   aio_notify_write (notify);
@@ -438,6 +452,7 @@ aio_context_enter (AioContext *context,
   current_context = context;
   visit->parked = context->parked;
   visit->parked_shell = context->parked_shell;
+  visit->wakes_at = context->wakes_at;
   visit->n_taken = context->n_taken;
   visit->found = AIO_NOTIFY_AWAKE;
   if (visit->parked)
