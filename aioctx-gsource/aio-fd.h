@@ -7,7 +7,7 @@ G_BEGIN_DECLS
 
 /**
  * AioFdFunc:
- * @data: what was given with the handler
+ * @data: (closure): what was given with the handler
  *
  * Called in the home thread when a descriptor is ready. It may do whatever an #AioBHFunc may.
  *
@@ -17,7 +17,7 @@ typedef void (*AioFdFunc) (gpointer data);
 
 /**
  * AioPollFunc:
- * @data: what was given with the handler
+ * @data: (closure): what was given with the handler
  *
  * Asked in a tight loop while the context polls busily: is there something to do? It should do
  * little, and must not block or iterate.

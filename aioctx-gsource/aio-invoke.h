@@ -7,7 +7,7 @@ G_BEGIN_DECLS
 
 /**
  * AioInvokeFunc:
- * @data: what was given with the function
+ * @data: (closure): what was given with the function
  * @cancellable: (nullable): what was given with the function; it may be cancelled while the
  *   function runs
  * @error: where to store an error

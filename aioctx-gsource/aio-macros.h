@@ -12,7 +12,7 @@
  *
  * Since: 0.1
  */
-#if defined (__GNUC__) && !defined (__GI_SCANNER__)
+#ifdef __GNUC__
 #define AIO_EXPORT __attribute__ ((visibility ("default"))) extern
 #else
 #define AIO_EXPORT extern

@@ -35,7 +35,7 @@ typedef enum
 
 /**
  * AioTimerFunc:
- * @data: what was given with the timer
+ * @data: (closure): what was given with the timer
  *
  * Called in the home thread when the deadline of a timer has come. It may do whatever an
  * #AioBHFunc may; among other things re-arm the timer, clear it, and free the memory it lies in.

@@ -17,7 +17,7 @@ typedef struct _AioIOThread AioIOThread;
 
 /**
  * AioBHFunc:
- * @data: what was given when the bottom half was made
+ * @data: (closure): what was given when the bottom half was made
  *
  * The callback of a bottom half, a one-shot or a post.
  *
@@ -31,7 +31,7 @@ typedef void (*AioBHFunc) (gpointer data);
 
 /**
  * AioPredicate:
- * @data: what was given with the predicate
+ * @data: (closure): what was given with the predicate
  *
  * A condition that aio_context_poll_until() waits for.
  *
