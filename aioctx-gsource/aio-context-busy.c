@@ -232,7 +232,9 @@ aio_context_poll_func (GPollFD *fds,
  * adapts itself, up to @max_ns.
  *
  * It works in [method@Aio.Context.poll], and in an I/O thread, where plain sources keep working. In
- * any other #GMainContext it is not possible.
+ * any other #GMainContext it is not possible. In an I/O thread the looking is done by the GPollFunc
+ * of its #GMainContext, so that one has to be iterated by functions which call it, as
+ * g_main_context_iteration() does, and not by a loop that calls poll(2) itself.
  *
  * Thread: home thread.
  *

@@ -167,3 +167,16 @@ expect_critical (const char *pattern)
 {
   g_test_expect_message ("aioctx-gsource", G_LOG_LEVEL_CRITICAL, pattern);
 }
+
+/* In a thread: cancels the first after as many rounds as the second says. */
+static inline void *
+cancel_soon (void *data)
+{
+  gpointer *args = data;
+  guint spins = GPOINTER_TO_UINT (args[1]);
+
+  for (guint i = 0; i < spins; i++)
+    atomic_thread_fence (memory_order_seq_cst);
+  g_cancellable_cancel (args[0]);
+  return NULL;
+}

@@ -402,18 +402,6 @@ test_answer_while_cancelling (void)
   aio_io_thread_unref (thread);
 }
 
-static void *
-cancel_soon (void *data)
-{
-  gpointer *args = data;
-  guint spins = GPOINTER_TO_UINT (args[1]);
-
-  for (guint i = 0; i < spins; i++)
-    atomic_thread_fence (memory_order_seq_cst);
-  g_cancellable_cancel (args[0]);
-  return NULL;
-}
-
 static void
 test_cancel_races (void)
 {

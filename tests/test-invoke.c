@@ -334,18 +334,6 @@ test_cancelled_running (void)
   aio_io_thread_unref (thread);
 }
 
-static void *
-cancel_soon (void *data)
-{
-  gpointer *args = data;
-  guint spins = GPOINTER_TO_UINT (args[1]);
-
-  for (guint i = 0; i < spins; i++)
-    atomic_thread_fence (memory_order_seq_cst);
-  g_cancellable_cancel (args[0]);
-  return NULL;
-}
-
 /* Its data is on the stack of the caller. */
 static void
 race_cancel_once (AioContext *context,
