@@ -484,6 +484,8 @@ slot_replace (Slot  *slot,
   aio_bh_unref (old);
 }
 
+static AioBH *bazaar_bh_new (Bazaar *bazaar);
+
 static void *
 visitor_thread (void *data)
 {
@@ -494,11 +496,18 @@ visitor_thread (void *data)
 
   for (round = 0; round < bazaar->mill.n_rounds; round++)
     {
-      bh = slot_get (&bazaar->slots[next_random (&visitor->random) % G_N_ELEMENTS (bazaar->slots)]);
+      Slot *slot = &bazaar->slots[next_random (&visitor->random) % G_N_ELEMENTS (bazaar->slots)];
+
+      bh = slot_get (slot);
       for (n = next_random (&visitor->random) % 4; n > 0; n--)
         poke (bh, next_random (&visitor->random));
+      /* Another one in its place, or soon all would be dead, and none left to wake the home thread
+       * for. */
       if (next_random (&visitor->random) % 16 == 0)
-        aio_bh_delete (bh);
+        {
+          aio_bh_delete (bh);
+          slot_replace (slot, bazaar_bh_new (bazaar));
+        }
       aio_bh_unref (bh);
       if (round % 256 == 0)
         {
@@ -510,8 +519,6 @@ visitor_thread (void *data)
   aio_context_notify (bazaar->mill.loop->context);
   return NULL;
 }
-
-static AioBH *bazaar_bh_new (Bazaar *bazaar);
 
 typedef struct
 {
