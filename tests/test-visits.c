@@ -1039,8 +1039,11 @@ test_child_goes_on (Loop *loop)
   child = fork_child ();
   if (child == 0)
     {
-      for (; !over; n++)
-        loop_turn (loop, TRUE);
+      while (!over)
+        {
+          loop_turn (loop, TRUE);
+          n++;
+        }
       _exit (n <= 10 && watch.n_read == 0 ? 0 : 1);
     }
   assert_child_well (child);
