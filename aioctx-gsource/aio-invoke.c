@@ -125,14 +125,26 @@ call_unref (gpointer data)
   g_free (call);
 }
 
+/* Threads that wait look again whether there is a call that they can make: who waits for whom has
+ * changed. Those in the list of another process do not exist. */
+static void
+wake_waiting_locked (void)
+{
+  for (Call *call = waiting_calls; call != NULL; call = call->next_waiting)
+    if (!aio_anchor_is_forked (call->anchor))
+      pthread_cond_signal (&call->changed);
+}
+
 /* --- Running ---------------------------------------------------------------------------------- */
 
-/* Only one thread can begin it. */
+/* Only one thread can begin it. If it is another one than was thought, that may close a circle. */
 static void
 call_begin_locked (Call *call)
 {
   call->state = CALL_RUNNING;
   call->runner = aio_home_self ();
+  if (call->runner != call->home)
+    wake_waiting_locked ();
 }
 
 static gboolean
@@ -292,16 +304,6 @@ call_post (Call *call)
 
 /* --- Waiting ---------------------------------------------------------------------------------- */
 
-/* Threads that wait look again whether there is a call that they can make: all of them, or the one
- * with this id. Those in the list of another process do not exist. */
-static void
-wake_waiting_locked (guint64 thread)
-{
-  for (Call *call = waiting_calls; call != NULL; call = call->next_waiting)
-    if ((thread == 0 || call->caller == thread) && !aio_anchor_is_forked (call->anchor))
-      pthread_cond_signal (&call->changed);
-}
-
 static void
 enter_list_locked (Call *call)
 {
@@ -331,7 +333,7 @@ give_back (AioContext        *context,
   if (!loan->changed)
     return;
   lock_calls ();
-  wake_waiting_locked (0);
+  wake_waiting_locked ();
   unlock_calls ();
 }
 
@@ -374,7 +376,7 @@ tell_home_locked (Call *call)
   if (!call->may_move || call->home == self || !aio_context_is_home_thread (call->context))
     return;
   call->home = self;
-  wake_waiting_locked (0);
+  wake_waiting_locked ();
 }
 
 /* Finds a call that this thread may make: it is the home thread, or there is none, and would wait
@@ -418,13 +420,15 @@ run_lent (Call              *call,
   call_unref (call);
 }
 
-/* Makes calls of others meanwhile. What is in the list has been posted. */
+/* Makes calls of others meanwhile. What is in the list has been posted; so it may have begun, and
+ * the one who makes it may wait for us by now, through others, when nobody could see yet that this
+ * closes a circle. Hence all look again. */
 static void
 wait_for_call (Call *call)
 {
   lock_calls ();
   enter_list_locked (call);
-  wake_waiting_locked (call->may_move ? 0 : call->home);
+  wake_waiting_locked ();
   while (call->state == CALL_WAITING || call->state == CALL_RUNNING)
     {
       AioHomeLoan loan;
