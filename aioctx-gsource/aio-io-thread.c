@@ -97,25 +97,25 @@ static gpointer
 run_thread (gpointer data)
 {
   AioIOThread *self = data;
-  gboolean acquired;
 
   aio_home_adopt_id (self->home);
   aio_context_set_for_thread (self->context);
+  /* Held throughout, so that nobody else gets it between two iterations, and before it becomes the
+   * thread-default one, which fails if somebody has it. Who asks whether it is free holds it for a
+   * moment. */
+  while (!g_main_context_acquire (self->main_context))
+    g_usleep (10);
   g_main_context_push_thread_default (self->main_context);
-  /* Held throughout, so that nobody else gets it between two iterations. Who asks just now whether
-   * it is free holds it for a moment; then each iteration waits for its turn. */
-  acquired = g_main_context_acquire (self->main_context);
   while (!self->ended)
     {
       g_main_context_iteration (self->main_context, TRUE);
       stay_attached (self);
     }
-  if (acquired)
-    g_main_context_release (self->main_context);
   aio_context_set_for_thread (NULL);
   aio_context_detach (self->context);
   aio_home_leave_for_good (&self->context->anchor->home);
   g_main_context_pop_thread_default (self->main_context);
+  g_main_context_release (self->main_context);
   drop_holder (self);
   return NULL;
 }
