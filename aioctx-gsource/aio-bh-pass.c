@@ -201,12 +201,11 @@ count_pass (AioBHSet            *set,
 
 /* One pass: runs what was in the queue when it began, oldest first. What is scheduled meanwhile
  * comes behind the last entry and is left to the next pass. What an interrupted pass further out
- * has left is at the front of the queue, so a nested pass goes on with it by itself.
- *
- * With a source the pass ends when that is destroyed: its callbacks are not to run any more. */
+ * has left is at the front of the queue, so a nested pass goes on with it by itself; and so does
+ * the next pass with what the end of a turn has left. */
 AioPassResult
 aio_bh_set_run (AioBHSet *set,
-                GSource  *source)
+                AioTurn  *turn)
 {
   AioPassResult result = { 0, 0, FALSE };
   AioPass pass = { set->passes, NULL, FALSE };
@@ -218,15 +217,13 @@ aio_bh_set_run (AioBHSet *set,
     return result;
 
   set->passes = &pass;
-  while (!pass.done)
+  while (!pass.done && aio_turn_goes_on (turn))
     {
       AioEntry entry = take_entry (set);
 
       if (entry != 0)
         run_entry (set, entry, &result);
       else if (!wait_for_link (set))
-        break;
-      if (source != NULL && g_source_is_destroyed (source))
         break;
     }
   set->passes = pass.outer;

@@ -23,6 +23,7 @@
 
 #include <aioctx-gsource/aio-anchor-private.h>
 #include <aioctx-gsource/aio-bh-queue-private.h>
+#include <aioctx-gsource/aio-turn-private.h>
 #include <aioctx-gsource/aio-types.h>
 
 #define AIO_BH_NORMAL   G_GUINT64_CONSTANT (1)  /* scheduled */
@@ -167,7 +168,7 @@ void          aio_bh_set_end_with    (AioBHSet       *set,
                                       gpointer        data);
 AioLook       aio_bh_set_look        (AioBHSet       *set);
 AioPassResult aio_bh_set_run         (AioBHSet       *set,
-                                      GSource        *source);
+                                      AioTurn        *turn);
 void          aio_bh_set_end_passes  (AioBHSet       *set);
 
 /* Between aio-bh.c and aio-bh-pass.c. */

@@ -41,6 +41,25 @@ typedef struct
   gboolean left_to_poll;        /* prepare() has left parking to aio_context_poll_func() */
 } AioBusyPoll;
 
+/* What a turn runs, in this order; one that was cut short among one kind leaves the first place to
+ * the next kind, so that none waits for ever. */
+typedef enum
+{
+  AIO_KIND_BHS,
+  AIO_KIND_FDS,
+  AIO_KIND_TIMERS,
+  AIO_N_KINDS
+} AioKind;
+
+/* Under a GMainContext, after a turn that was cut short: the context sits one iteration out, so
+ * that ready sources of lower priority get theirs. */
+typedef enum
+{
+  AIO_REST_NONE,
+  AIO_REST_NEXT,                /* the next iteration is the one */
+  AIO_REST_NOW                  /* its prepare() has been called */
+} AioRest;
+
 struct AioContext
 {
   AioBHSet bhs;
@@ -60,6 +79,9 @@ struct AioContext
   AioTimerFd timerfds[AIO_N_CLOCKS - 1];        /* one for each clock of the system */
   AioBusyPoll busy;
   gboolean timer_fired;         /* one of them was readable */
+  AioBudget budget;             /* of each turn */
+  AioKind first_kind;           /* the next turn begins with it */
+  AioRest rest;
   gboolean ending;              /* in aio_context_finalize() */
   AioShell *shell;              /* at most one that is alive; one reference is ours */
   gboolean parked;              /* the flag is up: somebody sleeps for us, or is about to */
@@ -116,6 +138,9 @@ void          aio_context_collect         (AioContext *context);
 gboolean      aio_context_run_bhs         (AioContext *context);
 gboolean      aio_context_is_due          (AioContext *context);
 AioPassResult aio_context_run             (AioContext *context,
+                                           AioSleep    sleep,
+                                           AioTurn    *turn);
+gboolean      aio_context_run_turn        (AioContext *context,
                                            AioSleep    sleep,
                                            GSource    *source);
 AioLook       aio_context_look            (AioContext *context);

@@ -176,6 +176,17 @@ park (AioContext *context,
   return aio_context_park (context, AIO_SLEEP_COARSE);
 }
 
+/* An iteration begins: is it the one after a turn that was cut short? The flag is down, so what
+ * comes meanwhile needs no wakeup; and nobody sleeps. */
+static gboolean
+rests_now (AioContext *context)
+{
+  context->rest = context->rest == AIO_REST_NEXT ? AIO_REST_NOW : AIO_REST_NONE;
+  if (context->rest == AIO_REST_NOW)
+    context->busy.left_to_poll = FALSE;
+  return context->rest == AIO_REST_NOW;
+}
+
 /* May be the last that GLib calls of us for several iterations, whatever it returns. */
 static gboolean
 prepare (GSource *source,
@@ -187,6 +198,12 @@ prepare (GSource *source,
   if (context == NULL)
     {
       *timeout = timeout_of_nobody ((AioShell *) source);
+      return FALSE;
+    }
+  if (rests_now (context))
+    {
+      end_phase (context);
+      *timeout = 0;
       return FALSE;
     }
   parked = park (context, source);
@@ -205,13 +222,16 @@ check (GSource *source)
 {
   AioShell *shell = (AioShell *) source;
   AioContext *context = begin_phase (source);
-  gboolean due;
+  gboolean due = FALSE;
 
   if (context == NULL)
     return FALSE;
-  shell->notified |= aio_context_unpark (context);
-  collect_if_ready (context, shell);
-  due = aio_context_is_due (context) || shell->notified;
+  if (context->rest != AIO_REST_NOW)
+    {
+      shell->notified |= aio_context_unpark (context);
+      collect_if_ready (context, shell);
+      due = aio_context_is_due (context) || shell->notified;
+    }
   end_phase (context);
   return due;
 }
@@ -231,7 +251,7 @@ dispatch (GSource     *source,
   visit.parked = FALSE;
   ((AioShell *) source)->notified = FALSE;
   collect_if_ready (context, (AioShell *) source);
-  aio_context_run (context, AIO_SLEEP_COARSE, source);
+  aio_context_run_turn (context, AIO_SLEEP_COARSE, source);
   aio_context_leave (context, &visit);
   return G_SOURCE_CONTINUE;
 }

@@ -318,50 +318,105 @@ has_due_timers (AioContext *context,
 
 static AioPassResult
 run_bhs (AioContext *context,
-         GSource    *source)
+         AioTurn    *turn)
 {
-  aio_count (&context->n_iterations, 1);
   context->idle_since = 0;
   context->n_overdue = 0;
-  return aio_bh_set_run (&context->bhs, source);
+  return aio_bh_set_run (&context->bhs, turn);
 }
 
 /* A pass over the bottom halves alone, for aio_bh_poll(). Returns whether there was progress. */
 gboolean
 aio_context_run_bhs (AioContext *context)
 {
+  aio_count (&context->n_iterations, 1);
   return run_bhs (context, NULL).progress;
 }
 
-static gboolean
-has_ended (GSource *source)
+static AioPassResult
+run_timers (AioContext *context,
+            AioSleep    sleep,
+            AioTurn    *turn)
 {
-  return source != NULL && g_source_is_destroyed (source);
+  gboolean due = has_due_timers (context, sleep);
+  guint n = 0;
+
+  context->timer_fired = FALSE;
+  if (due)
+    n = aio_timer_set_run (context->timers, turn);
+  return (AioPassResult) { n, n, n != 0 };
 }
 
-/* One pass, between enter and leave: bottom halves, ready handlers, due timers. With a source it
- * ends when that is destroyed. */
+static AioPassResult
+run_fds (AioContext *context,
+         AioTurn    *turn)
+{
+  guint n = 0;
+
+  if (context->fds.first_ready != NULL)
+    n = aio_fd_set_run (&context->fds, turn);
+  return (AioPassResult) { n, n, n != 0 };
+}
+
+static AioPassResult
+run_kind (AioContext *context,
+          AioKind     kind,
+          AioSleep    sleep,
+          AioTurn    *turn)
+{
+  switch (kind)
+    {
+    case AIO_KIND_BHS:
+      return run_bhs (context, turn);
+    case AIO_KIND_FDS:
+      return run_fds (context, turn);
+    default:
+      return run_timers (context, sleep, turn);
+    }
+}
+
+/* One pass, between enter and leave: bottom halves, ready handlers, due timers; without a turn as
+ * much as there is. */
 AioPassResult
 aio_context_run (AioContext *context,
                  AioSleep    sleep,
-                 GSource    *source)
+                 AioTurn    *turn)
 {
-  AioPassResult result = run_bhs (context, source);
-  guint n = 0;
+  AioKind first = context->first_kind;
+  AioPassResult all = { 0, 0, FALSE };
 
-  if (context->fds.first_ready != NULL && !has_ended (source))
-    n += aio_fd_set_run (&context->fds, source);
-  if (!has_ended (source))
+  aio_count (&context->n_iterations, 1);
+  context->first_kind = AIO_KIND_BHS;
+  for (guint i = 0; i < AIO_N_KINDS; i++)
     {
-      gboolean due = has_due_timers (context, sleep);
+      AioKind kind = (first + i) % AIO_N_KINDS;
+      AioPassResult result = run_kind (context, kind, sleep, turn);
 
-      context->timer_fired = FALSE;
-      if (due)
-        n += aio_timer_set_run (context->timers, source);
+      all.n_entries += result.n_entries;
+      all.progress |= result.progress;
+      if (turn == NULL || !aio_turn_has_ended (turn))
+        continue;
+      if (turn->cut)
+        context->first_kind = (kind + 1) % AIO_N_KINDS;
+      break;
     }
-  result.n_entries += n;
-  result.progress |= n != 0;
-  return result;
+  return all;
+}
+
+/* One pass within the budget. Returns whether there was progress. */
+gboolean
+aio_context_run_turn (AioContext *context,
+                      AioSleep    sleep,
+                      GSource    *source)
+{
+  AioTurn turn;
+  gboolean progress;
+
+  aio_turn_begin (&turn, source, &context->budget);
+  progress = aio_context_run (context, sleep, &turn).progress;
+  if (turn.cut)
+    context->rest = AIO_REST_NEXT;
+  return progress;
 }
 
 /* --- Entering and leaving --------------------------------------------------------------------- */
@@ -703,6 +758,49 @@ aio_context_poll_until (AioContext   *context,
 }
 
 /**
+ * aio_context_set_budget:
+ * @context: a context
+ * @max_callbacks: how many callbacks one dispatch may run; 0: no limit, the default
+ * @max_usec: for how many microseconds one dispatch may go on; 0: no limit, the default
+ *
+ * Limits what one dispatch does, so that a flood of work cannot keep the other sources of a
+ * #GMainContext waiting. What is left over is dispatched later, in order; nothing is dropped. After
+ * a dispatch that was cut short the context sits one iteration of the #GMainContext out, so ready
+ * sources of lower priority get their turn, too. The next one begins with another kind of work:
+ * bottom halves, descriptor handlers and timers do not keep each other waiting either.
+ *
+ * A callback that has begun is not interrupted. The clock is read after 1, 2, 4, 8, 16 callbacks,
+ * and then after every 16.
+ *
+ * The budget is that of the #GSource and of [method@Aio.Context.dispatch].
+ * [method@Aio.Context.poll] and [func@Aio.bh_poll] run everything that is pending.
+ *
+ * For a user interface 2000 microseconds is a good choice: of the 16.7 milliseconds between two
+ * frames at 60 Hz this leaves most to the toolkit.
+ *
+ * Thread: home thread.
+ *
+ * Since: 0.1
+ */
+void
+aio_context_set_budget (AioContext *context,
+                        guint       max_callbacks,
+                        gint64      max_usec)
+{
+  g_return_if_fail (context != NULL);
+  if (!aio_context_may_act (context, G_STRFUNC))
+    return;
+  if (max_usec < 0)
+    {
+      g_critical ("%s: AioContext “%s” cannot have a budget of %" G_GINT64_FORMAT " µs", G_STRFUNC,
+                  context->anchor->name, max_usec);
+      return;
+    }
+
+  context->budget = (AioBudget) { max_callbacks, MIN (max_usec, G_MAXINT64 / 2) };
+}
+
+/**
  * aio_context_notify:
  * @context: a context
  *
@@ -819,7 +917,7 @@ aio_context_dispatch (AioContext *context)
    * readable, so it is read in any case. */
   visit.parked = FALSE;
   aio_context_collect (context);
-  progress = aio_context_run (context, AIO_SLEEP_EXACT, NULL).progress;
+  progress = aio_context_run_turn (context, AIO_SLEEP_EXACT, NULL);
   aio_context_leave (context, &visit);
   return progress;
 }

@@ -36,6 +36,9 @@ AIO_EXPORT gboolean    aio_context_poll_until     (AioContext    *context,
                                                    AioPredicate   predicate,
                                                    gpointer       data,
                                                    gint64         timeout_usec);
+AIO_EXPORT void        aio_context_set_budget     (AioContext    *context,
+                                                   guint          max_callbacks,
+                                                   gint64         max_usec);
 AIO_EXPORT void        aio_context_notify         (AioContext    *context);
 AIO_EXPORT int         aio_context_get_fd         (AioContext    *context);
 AIO_EXPORT gint64      aio_context_get_timeout_ns (AioContext    *context);

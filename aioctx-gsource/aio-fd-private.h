@@ -4,6 +4,7 @@
 
 #include <aioctx-gsource/aio-anchor-private.h>
 #include <aioctx-gsource/aio-fd.h>
+#include <aioctx-gsource/aio-turn-private.h>
 
 typedef struct _AioFdSet AioFdSet;
 typedef struct _AioFdHandler AioFdHandler;
@@ -165,7 +166,7 @@ void          aio_fd_set_list         (AioFdSet        *set,
                                        AioFdVisitor     visit,
                                        gpointer         data);
 guint         aio_fd_set_run          (AioFdSet        *set,
-                                       GSource         *source);
+                                       AioTurn         *turn);
 GPollFD      *aio_fd_set_list_polled  (AioFdSet        *set,
                                        guint           *n);
 guint         aio_fd_handler_events   (AioFdHandler    *handler);

@@ -369,17 +369,17 @@ has_ready_before (AioFdSet *set,
   return set->first_ready != NULL && (gint) (set->first_ready->ready_since - pass) < 0;
 }
 
-/* Runs all that are marked ready; returns how many. With a source it ends when that is destroyed,
- * and in any case in a child that a callback has made. A nested iteration goes on with what is
- * left here, and adds to it. */
+/* Runs all that are marked ready, or as many as the turn allows; returns how many. It ends in a
+ * child that a callback has made. A nested iteration goes on with what is left here, and adds to
+ * it. */
 guint
 aio_fd_set_run (AioFdSet *set,
-                GSource  *source)
+                AioTurn  *turn)
 {
   guint pass = ++set->n_passes;
   guint n = 0;
 
-  while (has_ready_before (set, pass))
+  while (has_ready_before (set, pass) && aio_turn_goes_on (turn))
     {
       AioFdHandler *handler = set->first_ready;
       guint ready = handler->ready;
@@ -391,8 +391,7 @@ aio_fd_set_run (AioFdSet *set,
           n++;
         }
       aio_fd_handler_unref (handler);
-      if (aio_anchor_is_forked (set->anchor) ||
-          (source != NULL && g_source_is_destroyed (source)))
+      if (aio_anchor_is_forked (set->anchor))
         break;
     }
   return n;

@@ -4,6 +4,7 @@
 
 #include <aioctx-gsource/aio-anchor-private.h>
 #include <aioctx-gsource/aio-timer.h>
+#include <aioctx-gsource/aio-turn-private.h>
 
 #define AIO_N_CLOCKS 4
 
@@ -101,7 +102,7 @@ void         aio_timer_set_list          (AioTimerSet *set,
 guint64      aio_timer_set_count_runs    (AioTimerSet *set);
 gboolean     aio_timer_set_is_due        (AioTimerSet *set);
 guint        aio_timer_set_run           (AioTimerSet *set,
-                                          GSource     *source);
+                                          AioTurn     *turn);
 void         aio_timer_node_init         (AioTimerNode   *timer,
                                           AioTimerSet    *set,
                                           AioClock        clock,

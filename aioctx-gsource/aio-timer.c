@@ -262,22 +262,20 @@ call_locked (AioTimerSet  *set,
   lock (set);
 }
 
-/* Calls all that are due; returns how many. With a source it ends when that is destroyed. */
+/* Calls all that are due, or as many as the turn allows; returns how many. */
 guint
 aio_timer_set_run (AioTimerSet *set,
-                   GSource     *source)
+                   AioTurn     *turn)
 {
   guint n = 0;
 
   lock (set);
   collect_due_locked (set);
-  while (set->first_due != NULL)
+  while (set->first_due != NULL && aio_turn_goes_on (turn))
     {
       call_locked (set, set->first_due);
       n++;
       if (aio_anchor_is_forked (set->anchor))
-        break;
-      if (source != NULL && g_source_is_destroyed (source))
         break;
     }
   unlock (set);
