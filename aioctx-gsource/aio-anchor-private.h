@@ -17,6 +17,7 @@ struct _AioAnchor
   /* Atomic, any thread. */
   _Atomic (guint) refs;
   _Atomic (guint) n_waiters;            /* threads in aio_anchor_wait() */
+  _Atomic (guint64) n_merged;           /* schedules that found COUNTED, see aio-bh-private.h */
 
   /* With home.lock: told when a run that somebody waits for is over. */
   pthread_cond_t run_ended;

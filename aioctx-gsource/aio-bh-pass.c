@@ -16,11 +16,13 @@
 void
 aio_bh_set_init (AioBHSet   *set,
                  AioAnchor  *anchor,
-                 AioContext *context)
+                 AioContext *context,
+                 AioMeter   *meter)
 {
   set->anchor = anchor;
   set->context = context;
-  set->flag = &anchor->notify.state;
+  set->meter = meter;
+  aio_bh_set_choose_flag (set);
   aio_queue_init (&set->queue);
 }
 
@@ -114,6 +116,56 @@ release (AioBH *bh)
   return 0;
 }
 
+/* Before the entry is released: after that somebody may push it anew, and stamp it. */
+static gint64
+take_stamp (AioBH *bh)
+{
+  AioBHFigures *figures = aio_load_relaxed (&bh->figures);
+  gint64 scheduled_ns;
+
+  if (figures == NULL)
+    return 0;
+  scheduled_ns = aio_load_relaxed (&figures->scheduled_ns);
+  aio_store_relaxed (&figures->scheduled_ns, 0);
+  return scheduled_ns;
+}
+
+/* An entry stands for one schedule, and for those that merged with it. Of the idle ones the state
+ * has the number. */
+static void
+count_schedules (AioBHSet *set,
+                 guint64   state)
+{
+  guint64 n_idle = state / AIO_BH_IDLE;
+
+  aio_count (&set->n_scheduled, 1);
+  if (n_idle != 0)
+    aio_count (&set->n_idle_merged, state & AIO_BH_BUSY ? n_idle : n_idle - 1);
+}
+
+/* The figures stay as long as the bottom half, which is running. */
+static void G_GNUC_NO_INLINE
+call_measured (AioBHSet *set,
+               AioBH    *bh,
+               guint64   state,
+               gint64    scheduled_ns)
+{
+  AioWork work = { "bottom half", bh->name, bh->func, -1 };
+  AioBHFigures *figures = aio_load_relaxed (&bh->figures);
+  gint64 began;
+  gint64 ran;
+
+  count_schedules (set, state);
+  began = aio_meter_begin (set->meter, scheduled_ns);
+  bh->func (bh->data);
+  ran = aio_meter_end (set->meter, &work, began);
+  if (figures == NULL)
+    return;
+  aio_count (&figures->total_ns, ran);
+  if (ran > aio_load_relaxed (&figures->longest_ns))
+    aio_store_relaxed (&figures->longest_ns, ran);
+}
+
 /* The run is counted before the entry is released: who cancels after the release must see that it
  * runs. The callback may delete the bottom half, which stays until the outermost run is over. */
 static void
@@ -121,6 +173,8 @@ run_bh (AioBHSet      *set,
         AioBH         *bh,
         AioPassResult *result)
 {
+  gboolean measured = aio_meter_is_on (set->meter);
+  gint64 scheduled_ns = measured ? take_stamp (bh) : 0;
   guint64 state;
 
   aio_run_begin (&bh->run);
@@ -130,13 +184,31 @@ run_bh (AioBHSet      *set,
   if (state & AIO_BH_PENDING)
     {
       result->n_runs++;
-      result->progress |= (state & AIO_BH_NORMAL) != 0;
-      bh->func (bh->data);
+      result->progress |= (state & AIO_BH_BUSY) != 0;
+      if (measured)
+        call_measured (set, bh, state, scheduled_ns);
+      else
+        bh->func (bh->data);
     }
   else
     aio_count (&set->n_cancels, 1);
   if (aio_run_end (&bh->run, set->anchor) && aio_load_acquire (&bh->life) != AIO_BH_LIVE)
     settle_deleted (bh);
+}
+
+static void G_GNUC_NO_INLINE
+call_oneshot_measured (AioBHSet *set,
+                       AioWork   work,
+                       gint64    scheduled_ns,
+                       gpointer  data)
+{
+  AioBHFunc func = work.func;
+  gint64 began;
+
+  aio_count (&set->n_scheduled, 1);
+  began = aio_meter_begin (set->meter, scheduled_ns);
+  func (data);
+  aio_meter_end (set->meter, &work, began);
 }
 
 /* A nested pass inside the callback frees the one-shot, so everything is read before. */
@@ -153,7 +225,11 @@ run_oneshot (AioBHSet      *set,
     {
       result->n_runs++;
       result->progress = TRUE;
-      func (data);
+      if (aio_meter_is_on (set->meter))
+        call_oneshot_measured (set, (AioWork) { "one-shot", oneshot->u.name, func, -1 },
+                               oneshot->scheduled_ns, data);
+      else
+        func (data);
     }
   if (destroy != NULL)
     destroy (data);
@@ -274,7 +350,7 @@ entry_due (AioEntry entry)
 
   /* Full: pairs with aio_bh_schedule(), by way of the notifier. */
   state = aio_load_full (&bh->state);
-  if (state & AIO_BH_NORMAL)
+  if (state & AIO_BH_BUSY)
     return AIO_LOOK_WORK;
   return state & AIO_BH_PENDING ? AIO_LOOK_IDLE : AIO_LOOK_NOTHING;
 }
@@ -342,6 +418,39 @@ aio_bh_set_look (AioBHSet *set)
         node = set->queue.tail;
     }
   return found;
+}
+
+static AioWork
+work_of (AioEntry entry)
+{
+  AioBH *bh;
+
+  if (aio_entry_kind (entry) == AIO_ENTRY_ONESHOT)
+    return (AioWork) { "one-shot", entry_oneshot (entry)->u.name, entry_oneshot (entry)->func, -1 };
+  bh = aio_entry_bh (entry);
+  return (AioWork) { "bottom half", bh->name, bh->func, -1 };
+}
+
+/* Home thread. Finds what the next pass begins with: the oldest that is normal, else the oldest
+ * idle one. */
+gboolean
+aio_bh_set_peek (AioBHSet *set,
+                 AioWork  *work)
+{
+  AioLook best = AIO_LOOK_NOTHING;
+
+  for (AioEntry entry = aio_queue_next (set->queue.tail);
+       entry != 0 && best != AIO_LOOK_WORK;
+       entry = aio_queue_next (aio_entry_node (entry)))
+    {
+      AioLook due = entry_due (entry);
+
+      if (due <= best)
+        continue;
+      best = due;
+      *work = work_of (entry);
+    }
+  return best != AIO_LOOK_NOTHING;
 }
 
 /* The context ends: deletes what is left, as if the owner had done it just now, and names it. */

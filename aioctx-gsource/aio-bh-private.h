@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Floor 2. All bottom halves of one context, and the passes that run them.
  *
- * The state of a bottom half is one word: NORMAL, HOLD and a count of idle schedules.
+ * The state of a bottom half is one word: NORMAL, HOLD, COUNTED and a count of idle schedules.
  *
  *   schedule        old = exchange (NORMAL)       one locked instruction, none behind it if merged
  *   schedule_idle   old = add (IDLE)
@@ -18,17 +18,24 @@
  * before it published: the run sees everything that was written before any schedule that merged
  * into it.
  *
- * A deleted bottom half keeps NORMAL for ever: later schedules take themselves for merged. */
+ * A deleted bottom half keeps NORMAL for ever: later schedules take themselves for merged.
+ *
+ * While any context in the process is profiled, schedule exchanges COUNTED for NORMAL. It means the
+ * same, but who finds it there takes the way of the rare cases, and is counted: so merged schedules
+ * are counted without an instruction more when nobody wants to know. */
 #pragma once
 
 #include <aioctx-gsource/aio-anchor-private.h>
 #include <aioctx-gsource/aio-bh-queue-private.h>
+#include <aioctx-gsource/aio-meter-private.h>
 #include <aioctx-gsource/aio-turn-private.h>
 #include <aioctx-gsource/aio-types.h>
 
 #define AIO_BH_NORMAL   G_GUINT64_CONSTANT (1)  /* scheduled */
 #define AIO_BH_HOLD     G_GUINT64_CONSTANT (2)  /* cancelled; the entry is still in the queue */
-#define AIO_BH_IDLE     G_GUINT64_CONSTANT (4)  /* one idle schedule; 2^62 of them fit */
+#define AIO_BH_COUNTED  G_GUINT64_CONSTANT (4)  /* scheduled; who merges with it is counted */
+#define AIO_BH_IDLE     G_GUINT64_CONSTANT (8)  /* one idle schedule; 2^61 of them fit */
+#define AIO_BH_BUSY     (AIO_BH_NORMAL | AIO_BH_COUNTED)        /* scheduled, not idle */
 #define AIO_BH_PENDING  (~AIO_BH_HOLD)          /* any of the other bits: a run is due */
 
 typedef enum
@@ -37,6 +44,17 @@ typedef enum
   AIO_BH_DELETED,       /* its destroy notify is still to be called */
   AIO_BH_DESTROYED      /* it has been called */
 } AioBHLife;
+
+/* With profiling. */
+typedef struct
+{
+  /* Written by who turned state from 0. */
+  _Atomic (gint64) scheduled_ns;        /* monotonic; 0: unknown */
+
+  /* Written by the home thread, read by any. */
+  _Atomic (guint64) total_ns;
+  _Atomic (gint64) longest_ns;
+} AioBHFigures;
 
 typedef struct _AioBHSet AioBHSet;
 typedef struct _AioBHWatch AioBHWatch;
@@ -74,8 +92,9 @@ struct _AioBH
   AioBH *previous;
   AioBH *next;
 
-  /* Atomic, any thread. One belongs to the set until the bottom half is reaped. */
-  _Atomic (guint) refs;
+  /* Atomic, any thread. */
+  _Atomic (AioBHFigures *) figures;     /* made under the home lock, once; NULL: not profiled yet */
+  _Atomic (guint) refs;         /* one belongs to the set until the bottom half is reaped */
 };
 
 /* A pass that is on the stack. What it still has to do is in the queue, up to last. */
@@ -93,10 +112,11 @@ struct _AioBHSet
   /* Immutable. */
   AioAnchor *anchor;
   AioContext *context;          /* whose bottom halves these are; opaque here */
-  AioNotifyFlag *flag;          /* what a push looks at: the notifier's, see aio_bh_watch_push() */
+  AioMeter *meter;
   AioBHWatch *watch;            /* a context of the g_test kit; else NULL */
 
   /* Atomic, any thread. */
+  _Atomic (AioNotifyFlag *) flag;       /* what a push looks at, see aio_bh_set_choose_flag() */
   _Atomic (guint) closed;       /* posts are refused */
 
   AioQueue queue;
@@ -110,10 +130,16 @@ struct _AioBHSet
   _Atomic (guint64) n_runs;
   _Atomic (guint64) n_cancels;
   _Atomic (guint64) max_depth;
+  _Atomic (guint64) n_scheduled;        /* with profiling: entries that were taken */
+  _Atomic (guint64) n_idle_merged;      /* with profiling */
 
   /* Under the home lock. */
   AioBH *first;                 /* all that are not reaped */
 };
+
+/* What schedule exchanges for the state: NORMAL, or COUNTED. (Internal: then it is one instruction
+ * as it was with a constant.) */
+extern G_GNUC_INTERNAL _Atomic (guint64) aio_bh_mark;
 
 /* The bottom half that an entry is of; not for that of a one-shot. */
 static inline AioBH *
@@ -142,7 +168,11 @@ typedef struct
 
 void          aio_bh_set_init        (AioBHSet       *set,
                                       AioAnchor      *anchor,
-                                      AioContext     *context);
+                                      AioContext     *context,
+                                      AioMeter       *meter);
+void          aio_bh_set_choose_flag (AioBHSet       *set);
+void          aio_bh_set_profile     (AioBHSet       *set,
+                                      gboolean        on);
 void          aio_bh_set_close       (AioBHSet       *set,
                                       GString        *names);
 void          aio_bh_set_drop_all    (AioBHSet       *set);
@@ -167,11 +197,15 @@ void          aio_bh_set_end_with    (AioBHSet       *set,
                                       AioBHFunc       func,
                                       gpointer        data);
 AioLook       aio_bh_set_look        (AioBHSet       *set);
+gboolean      aio_bh_set_peek        (AioBHSet       *set,
+                                      AioWork        *work);
 AioPassResult aio_bh_set_run         (AioBHSet       *set,
                                       AioTurn        *turn);
 void          aio_bh_set_end_passes  (AioBHSet       *set);
 
-/* Between aio-bh.c and aio-bh-pass.c. */
+/* Between aio-bh.c, aio-bh-pass.c and aio-bh-profile.c. */
+void aio_bh_add_figures   (AioBH *bh);
+void aio_bh_stamp         (AioEntry entry);
 void aio_bh_push          (AioBH *bh);
 void aio_bh_unlink_locked (AioBH *bh);
 void aio_bh_disown        (AioBH *bh);

@@ -10,9 +10,6 @@
 /* What the kit says of the calling thread; 0: nothing, the thread stands for itself. */
 static __thread guint64 declared_producer __attribute__ ((tls_model ("initial-exec")));
 
-/* A flag that is always raised. Nobody writes it. */
-static AioNotifyFlag always_asleep = AIO_NOTIFY_ASLEEP;
-
 /* One-shots have no room to write down who has pushed them. */
 typedef struct
 {
@@ -42,7 +39,7 @@ aio_bh_set_watch (AioBHSet       *set,
 
   *watch = (AioBHWatch) { NULL, data, destroy };
   set->watch = watch;
-  set->flag = &always_asleep;
+  aio_bh_set_choose_flag (set);
 }
 
 void

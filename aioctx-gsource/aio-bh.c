@@ -51,6 +51,8 @@ aio_bh_set_add (AioBHSet       *set,
   if (bh->next != NULL)
     bh->next->previous = bh;
   set->first = bh;
+  if (aio_meter_profiles (set->meter))
+    aio_bh_add_figures (bh);
   aio_home_unlock (&set->anchor->home);
   return bh;
 }
@@ -68,7 +70,7 @@ aio_bh_unlink_locked (AioBH *bh)
 }
 
 /* The rest of a push that has found the flag raised: somebody sleeps, or wants to know who pushes
- * (see aio_bh_watch_push()). */
+ * (see aio_bh_watch_push()) or when. */
 static void G_GNUC_NO_INLINE
 link_and_wake (AioBHSet     *set,
                AioNode      *former,
@@ -80,6 +82,8 @@ link_and_wake (AioBHSet     *set,
 
   if (set->watch != NULL)
     aio_bh_watch_push ((AioEntry) node | kind);
+  if (aio_meter_profiles (set->meter))
+    aio_bh_stamp ((AioEntry) node | kind);
   wake = aio_notify_begin_wake (notify);
   if (wake)
     AIO_PAUSE (WAKER);
@@ -110,11 +114,24 @@ void
 aio_bh_push (AioBH *bh)
 {
   AioBHSet *set = bh->set;
-  AioNotifyFlag *flag = set->flag;
+  AioNotifyFlag *flag = aio_load_relaxed (&set->flag);
   AioEntryKind kind = bh->turn ^= 1;
   AioNode *node = &bh->nodes[kind];
 
   finish_push (set, flag, aio_queue_swap (&set->queue, node), node, kind);
+}
+
+/* It was not 0, so there is an entry. Merged while somebody counts that; or the entry now means
+ * more than when the home thread looked at it before it went to sleep. The bottom half is not
+ * touched, because its callback may have dropped the last reference; anchors are for ever. */
+static void G_GNUC_NO_INLINE
+meet_entry (AioAnchor *anchor,
+            guint64    old)
+{
+  if (old & AIO_BH_COUNTED)
+    aio_fetch_add_full (&anchor->n_merged, 1);
+  else
+    aio_notify_wake (&anchor->notify);
 }
 
 /**
@@ -138,23 +155,22 @@ aio_bh_push (AioBH *bh)
 void
 aio_bh_schedule (AioBH *bh)
 {
-  AioNotify *notify;
+  AioAnchor *anchor;
   guint64 old;
 
   g_return_if_fail (bh != NULL);
 
   /* Not 0 and not normal: the entry is in the queue already and now means more. It was cancelled or
    * idle when the home thread looked at it before it went to sleep. State first, flag second: the
-   * exchange pairs with aio_notify_raise(), as a push does. After it the bottom half is not
-   * touched, because its callback may have dropped the last reference; anchors are for ever. */
-  notify = &bh->anchor->notify;
-  old = aio_exchange_full (&bh->state, AIO_BH_NORMAL);
+   * exchange pairs with aio_notify_raise(), as a push does. */
+  anchor = bh->anchor;
+  old = aio_exchange_full (&bh->state, aio_load_relaxed (&aio_bh_mark));
   if (old & AIO_BH_NORMAL)
     return;
   if (old == 0)
     aio_bh_push (bh);
   else
-    aio_notify_wake (notify);
+    meet_entry (anchor, old);
 }
 
 /**
@@ -388,6 +404,7 @@ aio_bh_unref (AioBH *bh)
   if (aio_fetch_sub_full (&bh->refs, 1) != 1)
     return;
   aio_anchor_unref (bh->anchor);
+  g_free (aio_load_relaxed (&bh->figures));
   g_aligned_free (bh);
 }
 
@@ -474,6 +491,7 @@ oneshot_new (const char     *name,
   oneshot->data = data;
   oneshot->destroy = destroy;
   oneshot->u.name = name;
+  oneshot->scheduled_ns = 0;
   return oneshot;
 }
 
@@ -488,7 +506,7 @@ aio_bh_set_add_oneshot (AioBHSet       *set,
   AioOneshot *oneshot = oneshot_new (name, func, data, destroy);
   AioNode *former = aio_queue_swap (&set->queue, &oneshot->node);
 
-  finish_push (set, set->flag, former, &oneshot->node, AIO_ENTRY_ONESHOT);
+  finish_push (set, aio_load_relaxed (&set->flag), former, &oneshot->node, AIO_ENTRY_ONESHOT);
 }
 
 /* As a one-shot, but exact about the end: after the swap, and before the link makes the entry
@@ -511,7 +529,7 @@ aio_bh_set_post (AioBHSet       *set,
       oneshot->func = NULL;
       oneshot->destroy = NULL;
     }
-  finish_push (set, set->flag, former, &oneshot->node, AIO_ENTRY_ONESHOT);
+  finish_push (set, aio_load_relaxed (&set->flag), former, &oneshot->node, AIO_ENTRY_ONESHOT);
   if (closed && destroy != NULL)
     destroy (data);
   return !closed;

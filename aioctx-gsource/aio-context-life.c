@@ -72,11 +72,13 @@ aio_context_new_full (const char  *name,
   context->anchor = anchor;
   aio_store_relaxed (&context->refs, 1);
   aio_store_relaxed (&context->priority, G_PRIORITY_DEFAULT);
-  aio_bh_set_init (&context->bhs, anchor, context);
-  aio_fd_set_init (&context->fds, anchor);
-  context->timers = aio_timer_set_new (anchor);
+  aio_meter_init (&context->meter, context, anchor->name);
+  aio_bh_set_init (&context->bhs, anchor, context, &context->meter);
+  aio_fd_set_init (&context->fds, anchor, &context->meter);
+  context->timers = aio_timer_set_new (anchor, &context->meter);
   for (guint clock = 0; clock < G_N_ELEMENTS (context->timerfds); clock++)
     aio_timerfd_init (&context->timerfds[clock]);
+  aio_context_enlist (context);
   return context;
 }
 
@@ -167,6 +169,15 @@ close_parts (AioContext *context)
   g_string_free (names, TRUE);
 }
 
+static void
+stop_measuring (AioContext *context)
+{
+  if (aio_meter_profiles (&context->meter))
+    aio_bh_set_profile (&context->bhs, FALSE);
+  aio_meter_clear (&context->meter);
+  aio_context_log_wakes (context, FALSE);
+}
+
 /* In the home thread, with a depth of 1: so the destroy notifies that run here may delete bottom
  * halves as in any callback, and may pass references around without ending the context twice. */
 void
@@ -174,6 +185,7 @@ aio_context_finalize (AioContext *context)
 {
   AioAnchor *anchor = context->anchor;
 
+  aio_context_delist (context);
   if (context->shell != NULL)
     aio_context_let_go_of_shell (context);
   close_parts (context);
@@ -183,6 +195,7 @@ aio_context_finalize (AioContext *context)
   aio_fd_set_clear (&context->fds);
   for (guint clock = 0; clock < G_N_ELEMENTS (context->timerfds); clock++)
     aio_timerfd_clear (&context->timerfds[clock]);
+  stop_measuring (context);
   aio_notify_close (&anchor->notify);
   aio_timer_set_unref (context->timers);
   aio_home_leave (&anchor->home);

@@ -7,6 +7,7 @@
 #include <aioctx-gsource/aio-fd-private.h>
 #include <aioctx-gsource/aio-timer-private.h>
 #include <aioctx-gsource/aio-timerfd-private.h>
+#include <aioctx-gsource/aio-wake.h>
 
 /* An idle bottom half runs this long after its schedule at the latest, in milliseconds. */
 #define AIO_IDLE_DELAY_MS 10
@@ -22,6 +23,9 @@ typedef struct
   guint n_changes;              /* the handlers' count of changes when others was made */
   gboolean notified;            /* a notification was taken, and is to be dispatched */
 } AioShell;
+
+/* See aio-context-wakes.c. */
+typedef struct _AioWakeLog AioWakeLog;
 
 /* The callback data of a shell that aio_context_attach() attached: the reference that the
  * GMainContext holds. GLib drops it when the source is destroyed and when the GMainContext ends. */
@@ -65,6 +69,8 @@ struct AioContext
   AioBHSet bhs;
   AioFdSet fds;
 
+  AioMeter meter;
+
   /* Immutable. */
   AioAnchor *anchor;
   AioTimerSet *timers;
@@ -82,6 +88,7 @@ struct AioContext
   AioBudget budget;             /* of each turn */
   AioKind first_kind;           /* the next turn begins with it */
   AioRest rest;
+  AioWakeLog *wakes;            /* NULL: nobody wants to know */
   gboolean ending;              /* in aio_context_finalize() */
   AioShell *shell;              /* at most one that is alive; one reference is ours */
   gboolean parked;              /* the flag is up: somebody sleeps for us, or is about to */
@@ -94,6 +101,10 @@ struct AioContext
 
   /* Under the home lock. */
   AioAttachment *attachment;    /* the present one; NULL while not attached, or by hand */
+
+  /* Under the lock of the list: all contexts of the process, see aio_context_for_each(). */
+  AioContext *list_previous;
+  AioContext *list_next;
 };
 
 /* One entry into the context from outside, on the stack of the home thread. */
@@ -106,6 +117,9 @@ typedef struct
   guint n_taken;                /* notifications taken until then */
   AioNotifyState found;         /* what the flag was then */
 } AioVisit;
+
+typedef void (*AioContextVisitor) (gpointer    data,
+                                   AioContext *context);
 
 /* Who sleeps: does it keep a timeout to the nanosecond? GLib's has milliseconds, so a descriptor
  * has to tell the deadline. */
@@ -167,6 +181,21 @@ gboolean      aio_context_try_ref         (AioContext *context);
 gboolean      aio_context_borrow          (AioContext  *context,
                                            AioHomeLoan *loan);
 gboolean      aio_context_may_move        (AioContext *context);
+
+/* aio-context-list.c */
+void          aio_context_enlist          (AioContext *context);
+void          aio_context_delist          (AioContext *context);
+void          aio_context_for_each        (AioContextVisitor visit,
+                                           gpointer          data);
+
+/* aio-context-wakes.c */
+void          aio_context_log_wakes       (AioContext *context,
+                                           gboolean    on);
+void          aio_context_note_wake       (AioContext *context,
+                                           gboolean    notified);
+guint         aio_context_list_wakes      (AioContext *context,
+                                           AioWake    *wakes,
+                                           guint       n);
 
 /* aio-context-source.c */
 GMainContext *aio_context_get_main        (AioContext *context);

@@ -228,8 +228,12 @@ check (GSource *source)
     return FALSE;
   if (context->rest != AIO_REST_NOW)
     {
+      gboolean slept = context->parked;
+
       shell->notified |= aio_context_unpark (context);
       collect_if_ready (context, shell);
+      if (G_UNLIKELY (context->wakes != NULL) && slept)
+        aio_context_note_wake (context, shell->notified);
       due = aio_context_is_due (context) || shell->notified;
     }
   end_phase (context);

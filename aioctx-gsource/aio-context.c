@@ -551,6 +551,8 @@ sleep_parked (AioContext *context,
   gboolean notified = aio_context_unpark (context);
 
   consume_tags (context, tags);
+  if (G_UNLIKELY (context->wakes != NULL))
+    aio_context_note_wake (context, notified);
   return notified;
 }
 
@@ -908,6 +910,7 @@ aio_context_dispatch (AioContext *context)
 {
   AioVisit visit;
   gboolean progress;
+  gboolean slept;
 
   g_return_val_if_fail (context != NULL, FALSE);
   if (!aio_context_enter (context, G_STRFUNC, &visit))
@@ -915,8 +918,11 @@ aio_context_dispatch (AioContext *context)
 
   /* The sleep that get_timeout_ns() was asked for is over. Nobody tells whether the descriptor is
    * readable, so it is read in any case. */
+  slept = visit.parked;
   visit.parked = FALSE;
   aio_context_collect (context);
+  if (G_UNLIKELY (context->wakes != NULL) && slept)
+    aio_context_note_wake (context, visit.found == AIO_NOTIFY_NOTIFIED);
   progress = aio_context_run_turn (context, AIO_SLEEP_EXACT, NULL);
   aio_context_leave (context, &visit);
   return progress;

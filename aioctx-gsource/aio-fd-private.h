@@ -4,6 +4,7 @@
 
 #include <aioctx-gsource/aio-anchor-private.h>
 #include <aioctx-gsource/aio-fd.h>
+#include <aioctx-gsource/aio-meter-private.h>
 #include <aioctx-gsource/aio-turn-private.h>
 
 typedef struct _AioFdSet AioFdSet;
@@ -25,6 +26,9 @@ struct _AioFdHandler
 
   /* Atomic, any thread. */
   _Atomic (guint) removed;
+  _Atomic (guint64) n_runs;     /* written by the home thread, as the next two are with profiling */
+  _Atomic (guint64) total_ns;
+  _Atomic (gint64) longest_ns;
 
   /* Under the lock of the set. */
   gboolean watched;             /* the monitor has it */
@@ -95,6 +99,7 @@ struct _AioFdSet
 {
   /* Immutable once it is active. */
   AioAnchor *anchor;
+  AioMeter *meter;
   const AioFdMonitor *monitor;
 
   /* Atomic, any thread. */
@@ -131,7 +136,8 @@ typedef void (*AioFdVisitor) (gpointer            data,
 const AioFdMonitor *aio_fd_monitor_by_name (const char *name);
 
 void          aio_fd_set_init         (AioFdSet        *set,
-                                       AioAnchor       *anchor);
+                                       AioAnchor       *anchor,
+                                       AioMeter        *meter);
 void          aio_fd_set_close        (AioFdSet        *set,
                                        GString         *names);
 void          aio_fd_set_drop_all     (AioFdSet        *set);

@@ -44,9 +44,11 @@ choose_monitor (void)
 
 void
 aio_fd_set_init (AioFdSet  *set,
-                 AioAnchor *anchor)
+                 AioAnchor *anchor,
+                 AioMeter  *meter)
 {
   set->anchor = anchor;
+  set->meter = meter;
   set->monitor = choose_monitor ();
   aio_store_relaxed (&set->fd, -1);
   set->former_fd = -1;
@@ -339,6 +341,34 @@ resume (AioFdSet     *set,
 
 /* Its callback may remove or replace it; then the other one does not run. */
 static void
+call_handler (AioFdHandler *handler,
+              guint         ready)
+{
+  if (ready & AIO_FD_POLLED && handler->io_poll_ready != NULL)
+    handler->io_poll_ready (handler->data);
+  else if (ready & (AIO_FD_READ | AIO_FD_POLLED) && handler->on_read != NULL)
+    handler->on_read (handler->data);
+  if (ready & AIO_FD_WRITE && !is_removed (handler))
+    handler->on_write (handler->data);
+}
+
+static void
+call_measured (AioFdSet     *set,
+               AioFdHandler *handler,
+               guint         ready)
+{
+  AioWork work = { "handler of descriptor", NULL, NULL, handler->fd };
+  gint64 began = aio_meter_begin (set->meter, 0);
+  gint64 ran;
+
+  call_handler (handler, ready);
+  ran = aio_meter_end (set->meter, &work, began);
+  aio_count (&handler->total_ns, ran);
+  if (ran > aio_load_relaxed (&handler->longest_ns))
+    aio_store_relaxed (&handler->longest_ns, ran);
+}
+
+static void
 run_handler (AioFdSet     *set,
              AioFdHandler *handler,
              guint         ready)
@@ -347,12 +377,11 @@ run_handler (AioFdSet     *set,
 
   set->runs = &run;
   handler->depth++;
-  if (ready & AIO_FD_POLLED && handler->io_poll_ready != NULL)
-    handler->io_poll_ready (handler->data);
-  else if (ready & (AIO_FD_READ | AIO_FD_POLLED) && handler->on_read != NULL)
-    handler->on_read (handler->data);
-  if (ready & AIO_FD_WRITE && !is_removed (handler))
-    handler->on_write (handler->data);
+  aio_count (&handler->n_runs, 1);
+  if (aio_meter_is_on (set->meter))
+    call_measured (set, handler, ready);
+  else
+    call_handler (handler, ready);
   handler->depth--;
   set->runs = run.outer;
   /* Not in a child that the callback has made: what the kernel watches is the parent's. */

@@ -4,6 +4,26 @@
 
 #include <string.h>
 
+#define NSEC_PER_USEC G_GINT64_CONSTANT (1000)
+
+G_STATIC_ASSERT (AIO_STATS_BUCKETS == AIO_METER_BUCKETS);
+
+static void
+add_profile (AioContext      *context,
+             AioContextStats *stats)
+{
+  AioBHSet *bhs = &context->bhs;
+
+  stats->coalesced = aio_load_relaxed (&context->anchor->n_merged) +
+                     aio_load_relaxed (&bhs->n_idle_merged);
+  stats->schedules = aio_load_relaxed (&bhs->n_scheduled) + stats->coalesced;
+  for (guint i = 0; i < AIO_STATS_BUCKETS; i++)
+    {
+      stats->latency[i] = aio_load_relaxed (&context->meter.latency[i]);
+      stats->run_time[i] = aio_load_relaxed (&context->meter.run_time[i]);
+    }
+}
+
 /**
  * aio_context_get_stats:
  * @context: a context
@@ -12,6 +32,9 @@
  *
  * Tells what the context has done so far. The figures are counted by the home thread as it goes;
  * another thread may see some of them a moment before the others.
+ *
+ * What needs a clock, or the help of who schedules, is counted with
+ * [method@Aio.Context.set_profiling] only, from when that was switched on, and is 0 without.
  *
  * A program that was compiled against an older version gets the fields it knows; one that was
  * compiled against a newer one gets zeros in those that this version does not.
@@ -41,7 +64,149 @@ aio_context_get_stats (AioContext      *context,
   all.wakeups_saved = all.runs - MIN (all.runs, all.wakeups_sent);
   all.cancels = aio_load_relaxed (&bhs->n_cancels);
   all.max_depth = aio_load_relaxed (&bhs->max_depth);
+  all.slow_callbacks = aio_load_relaxed (&context->meter.n_slow);
+  if (aio_meter_profiles (&context->meter))
+    add_profile (context, &all);
 
   memset (stats, 0, size);
   memcpy (stats, &all, MIN (size, sizeof all));
+}
+
+/**
+ * aio_context_set_profiling:
+ * @context: a context
+ * @profiling: whether to profile it
+ *
+ * Switches profiling on or off. With it each callback is timed, and so is its way from the schedule
+ * to the run; and schedules that merge are counted. The figures begin with 0 when it is switched
+ * on. Without it none of this costs anything. While a context is profiled, schedules that merge
+ * cost a little more in all contexts of the process.
+ *
+ * Thread: home thread.
+ *
+ * Since: 0.1
+ */
+void
+aio_context_set_profiling (AioContext *context,
+                           gboolean    profiling)
+{
+  g_return_if_fail (context != NULL);
+  if (!aio_context_may_act (context, G_STRFUNC))
+    return;
+  if (!profiling == !aio_meter_profiles (&context->meter))
+    return;
+
+  if (profiling)
+    aio_meter_forget (&context->meter);
+  aio_meter_use (&context->meter, AIO_METER_PROFILE, profiling);
+  aio_bh_set_profile (&context->bhs, profiling);
+}
+
+/**
+ * aio_context_get_profiling:
+ * @context: a context
+ *
+ * Asks whether the context is profiled.
+ *
+ * Thread: any thread.
+ *
+ * Returns: whether it is
+ *
+ * Since: 0.1
+ */
+gboolean
+aio_context_get_profiling (AioContext *context)
+{
+  g_return_val_if_fail (context != NULL, FALSE);
+
+  return aio_meter_profiles (&context->meter);
+}
+
+/**
+ * aio_context_set_slow_callback:
+ * @context: a context
+ * @threshold_usec: what is slow, in microseconds; 0: no report
+ * @func: (nullable) (scope notified) (closure data) (destroy destroy): is told of each slow
+ *   callback; %NULL: a message is logged, at most one a second
+ * @data: passed to @func
+ * @destroy: (nullable): called once with @data when the function is replaced, or the context ends
+ *
+ * Reports callbacks that run for too long: bottom halves, one-shots, posts, descriptor handlers and
+ * timers. Such a callback keeps everything else in its thread waiting.
+ *
+ * The time of a callback includes what it iterates itself, say in a nested main loop.
+ *
+ * Thread: home thread.
+ *
+ * Since: 0.1
+ */
+void
+aio_context_set_slow_callback (AioContext     *context,
+                               gint64          threshold_usec,
+                               AioSlowFunc     func,
+                               gpointer        data,
+                               GDestroyNotify  destroy)
+{
+  g_return_if_fail (context != NULL);
+  if (!aio_context_may_act (context, G_STRFUNC))
+    return;
+  if (threshold_usec < 0)
+    {
+      g_critical ("%s: AioContext “%s” cannot have callbacks that are slow after %" G_GINT64_FORMAT
+                  " µs", G_STRFUNC, context->anchor->name, threshold_usec);
+      return;
+    }
+
+  threshold_usec = MIN (threshold_usec, G_MAXINT64 / NSEC_PER_USEC);
+  aio_meter_set_slow (&context->meter, threshold_usec * NSEC_PER_USEC, func, data, destroy);
+}
+
+/**
+ * aio_context_set_wake_log:
+ * @context: a context
+ * @on: whether to log
+ *
+ * Switches on or off that the context remembers why it was woken, the last 64 times. That is the
+ * answer to "why is my process never idle?".
+ *
+ * Thread: home thread.
+ *
+ * Since: 0.1
+ */
+void
+aio_context_set_wake_log (AioContext *context,
+                          gboolean    on)
+{
+  g_return_if_fail (context != NULL);
+  if (!aio_context_may_act (context, G_STRFUNC))
+    return;
+
+  aio_context_log_wakes (context, on);
+}
+
+/**
+ * aio_context_get_wakes: (skip)
+ * @context: a context
+ * @wakes: where to store them
+ * @n: how many there is room for
+ *
+ * Tells what has woken the context, the latest first.
+ *
+ * Thread: home thread.
+ *
+ * Returns: how many were stored; 0 if they are not logged
+ *
+ * Since: 0.1
+ */
+guint
+aio_context_get_wakes (AioContext *context,
+                       AioWake    *wakes,
+                       guint       n)
+{
+  g_return_val_if_fail (context != NULL, 0);
+  g_return_val_if_fail (wakes != NULL || n == 0, 0);
+  if (!aio_context_may_act (context, G_STRFUNC))
+    return 0;
+
+  return aio_context_list_wakes (context, wakes, n);
 }

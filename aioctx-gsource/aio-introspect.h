@@ -2,8 +2,18 @@
 #pragma once
 
 #include <aioctx-gsource/aio-types.h>
+#include <aioctx-gsource/aio-wake.h>
 
 G_BEGIN_DECLS
+
+/**
+ * AIO_STATS_BUCKETS:
+ *
+ * How many elements the histograms of #AioContextStats have.
+ *
+ * Since: 0.1
+ */
+#define AIO_STATS_BUCKETS 32
 
 typedef struct _AioContextStats AioContextStats;
 
@@ -16,9 +26,18 @@ typedef struct _AioContextStats AioContextStats;
  * @wakeups_saved: runs that needed no write of their own: @runs - @wakeups_sent, never below 0
  * @cancels: entries that came up in a pass with nothing left to run
  * @max_depth: the most callbacks that one pass has run
- * @slow_callbacks: reserved for the slow-callback report, 0 for now
+ * @slow_callbacks: callbacks that ran for longer than the threshold of
+ *   [method@Aio.Context.set_slow_callback]
+ * @schedules: with profiling: entries that were taken from the queue, and schedules that merged
+ *   with one of them
+ * @coalesced: with profiling: of these, those that merged
+ * @latency: (array fixed-size=32): with profiling: how long entries waited from schedule to run
+ * @run_time: (array fixed-size=32): with profiling: how long callbacks of all kinds ran
  *
  * What a context has done so far. It only grows: new fields are added at the end.
+ *
+ * The last two are histograms. Element i counts durations from 2^i nanoseconds up to twice that;
+ * the last one counts longer ones, too.
  *
  * Since: 0.1
  */
@@ -32,10 +51,27 @@ struct _AioContextStats
   guint64 cancels;
   guint64 max_depth;
   guint64 slow_callbacks;
+  guint64 schedules;
+  guint64 coalesced;
+  guint64 latency[AIO_STATS_BUCKETS];
+  guint64 run_time[AIO_STATS_BUCKETS];
 };
 
-AIO_EXPORT void aio_context_get_stats (AioContext      *context,
-                                       AioContextStats *stats,
-                                       gsize            size);
+AIO_EXPORT void     aio_context_get_stats         (AioContext      *context,
+                                                   AioContextStats *stats,
+                                                   gsize            size);
+AIO_EXPORT void     aio_context_set_profiling     (AioContext      *context,
+                                                   gboolean         profiling);
+AIO_EXPORT gboolean aio_context_get_profiling     (AioContext      *context);
+AIO_EXPORT void     aio_context_set_slow_callback (AioContext      *context,
+                                                   gint64           threshold_usec,
+                                                   AioSlowFunc      func,
+                                                   gpointer         data,
+                                                   GDestroyNotify   destroy);
+AIO_EXPORT void     aio_context_set_wake_log      (AioContext      *context,
+                                                   gboolean         on);
+AIO_EXPORT guint    aio_context_get_wakes         (AioContext      *context,
+                                                   AioWake         *wakes,
+                                                   guint            n);
 
 G_END_DECLS

@@ -18,6 +18,7 @@ struct _AioOneshot
     const char *name;           /* interned or a literal, may be NULL */
     AioOneshot *next_free;      /* while it is in a free list */
   } u;
+  gint64 scheduled_ns;          /* monotonic, with profiling; else 0 */
 };
 
 AioOneshot *aio_oneshot_alloc (void);

@@ -81,7 +81,7 @@ list_bh (gpointer    data,
   AioTestItem item = { bh != NULL ? AIO_TEST_BH : AIO_TEST_ONESHOT, AIO_TEST_RESTING, name,
                        -1, NULL, NULL, -1 };
 
-  if (state & AIO_BH_NORMAL)
+  if (state & AIO_BH_BUSY)
     item.state = AIO_TEST_DUE;
   else if (state & AIO_BH_PENDING)
     item.state = AIO_TEST_IDLE;

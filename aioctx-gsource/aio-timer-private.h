@@ -4,6 +4,7 @@
 
 #include <aioctx-gsource/aio-anchor-private.h>
 #include <aioctx-gsource/aio-timer.h>
+#include <aioctx-gsource/aio-meter-private.h>
 #include <aioctx-gsource/aio-turn-private.h>
 
 #define AIO_N_CLOCKS 4
@@ -44,6 +45,9 @@ struct _AioTimerNode
   AioTimerNode *previous;       /* its previous sibling, or the parent of the first */
   AioTimerNode *all_next;       /* on the heap: the list of them, for the leak report */
   AioTimerNode *all_previous;
+  const char *name;             /* interned; NULL: it has none */
+  guint64 n_runs;
+  gint64 longest_ns;            /* with profiling */
 };
 
 G_STATIC_ASSERT (sizeof (AioTimerNode) <= sizeof (AioTimer));
@@ -62,6 +66,7 @@ struct _AioTimerSet
 {
   /* Immutable. */
   AioAnchor *anchor;
+  AioMeter *meter;              /* followed in runs only: it goes with the context */
   gboolean all_virtual;         /* a context of the g_test kit: each clock is the virtual one */
 
   /* Atomic, any thread. */
@@ -87,7 +92,8 @@ struct _AioTimerSet
 typedef void (*AioTimerVisitor) (gpointer            data,
                                  const AioTimerNode *timer);
 
-AioTimerSet *aio_timer_set_new           (AioAnchor   *anchor);
+AioTimerSet *aio_timer_set_new           (AioAnchor   *anchor,
+                                          AioMeter    *meter);
 void         aio_timer_set_unref         (AioTimerSet *set);
 void         aio_timer_set_close         (AioTimerSet *set,
                                           GString     *names);
@@ -101,6 +107,8 @@ void         aio_timer_set_list          (AioTimerSet *set,
                                           gpointer     data);
 guint64      aio_timer_set_count_runs    (AioTimerSet *set);
 gboolean     aio_timer_set_is_due        (AioTimerSet *set);
+gboolean     aio_timer_set_peek          (AioTimerSet *set,
+                                          AioWork     *work);
 guint        aio_timer_set_run           (AioTimerSet *set,
                                           AioTurn     *turn);
 void         aio_timer_node_init         (AioTimerNode   *timer,

@@ -20,11 +20,13 @@ node_of (AioTimer *timer)
 /* --- The set ---------------------------------------------------------------------------------- */
 
 AioTimerSet *
-aio_timer_set_new (AioAnchor *anchor)
+aio_timer_set_new (AioAnchor *anchor,
+                   AioMeter  *meter)
 {
   AioTimerSet *set = g_new0 (AioTimerSet, 1);
 
   set->anchor = aio_anchor_ref (anchor);
+  set->meter = meter;
   aio_store_relaxed (&set->refs, 1);
   for (guint clock = 0; clock < AIO_N_CLOCKS; clock++)
     aio_store_relaxed (&set->earliest[clock], AIO_TIMER_NEVER);
@@ -185,6 +187,25 @@ collect_due_locked (AioTimerSet *set)
     }
 }
 
+/* Home thread. Finds one that is due now, the longest one first; the system is asked. */
+gboolean
+aio_timer_set_peek (AioTimerSet *set,
+                    AioWork     *work)
+{
+  AioTimerNode *timer;
+
+  lock (set);
+  timer = set->first_due;
+  for (guint clock = 0; clock < AIO_N_CLOCKS && timer == NULL; clock++)
+    if (set->heaps[clock] != NULL &&
+        set->heaps[clock]->deadline <= aio_timer_set_now (set, clock))
+      timer = set->heaps[clock];
+  if (timer != NULL)
+    *work = (AioWork) { "timer", timer->name, timer->func, -1 };
+  unlock (set);
+  return timer != NULL;
+}
+
 /* Are there timers that the clock has caught up with as far as one can tell without asking the
  * system: left over by an interrupted pass, or on the virtual clock? */
 gboolean
@@ -232,6 +253,18 @@ finish (AioTimerNode *timer)
   aio_timer_set_unref (set);
 }
 
+static gint64
+call_measured (AioTimerSet   *set,
+               const AioWork *work,
+               gpointer       data)
+{
+  AioTimerFunc func = work->func;
+  gint64 began = aio_meter_begin (set->meter, 0);
+
+  func (data);
+  return aio_meter_end (set->meter, work, began);
+}
+
 /* The timer may be gone when the callback returns; what the set knows of it is in the run. */
 static void
 call_locked (AioTimerSet  *set,
@@ -242,15 +275,24 @@ call_locked (AioTimerSet  *set,
   AioTimerFunc func = timer->func;
   gpointer data = timer->data;
 
+  AioWork work = { "timer", timer->name, func, -1 };
+  gint64 ran = 0;
+
   remove_due (set, timer);
   timer->state = AIO_TIMER_IDLE;
+  timer->n_runs++;
   set->runs = &run;
   unlock (set);
 
-  func (data);
+  if (aio_meter_is_on (set->meter))
+    ran = call_measured (set, &work, data);
+  else
+    func (data);
 
   lock (set);
   set->runs = run.outer;
+  if (run.timer != NULL)
+    run.timer->longest_ns = MAX (run.timer->longest_ns, ran);
   if (set->n_waiters != 0)
     pthread_cond_broadcast (&set->run_ended);
   if (run.timer != NULL && run.timer->freed && !is_running_locked (set, run.timer))
@@ -410,6 +452,32 @@ aio_timer_node_init (AioTimerNode   *timer,
   aio_fetch_add_full (&set->refs, 1);
   *timer = (AioTimerNode) { .set = set, .func = func, .data = data, .destroy = destroy,
                             .clock = aio_timer_set_clock (set, clock) };
+}
+
+/**
+ * aio_timer_set_name:
+ * @timer: a timer
+ * @name: (nullable): a name for reports; it is interned
+ *
+ * Gives a timer a name. One without is called by its function.
+ *
+ * Thread: any thread. Not signal safe.
+ *
+ * Since: 0.1
+ */
+void
+aio_timer_set_name (AioTimer   *timer,
+                    const char *name)
+{
+  AioTimerNode *node;
+
+  g_return_if_fail (timer != NULL);
+  node = node_of (timer);
+  g_return_if_fail (node->set != NULL);
+
+  lock (node->set);
+  node->name = g_intern_string (name);
+  unlock (node->set);
 }
 
 /**

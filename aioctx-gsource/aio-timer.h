@@ -56,7 +56,7 @@ typedef struct _AioTimer AioTimer;
 struct _AioTimer
 {
   /*< private >*/
-  gpointer priv[16];
+  gpointer priv[16 + (8 - GLIB_SIZEOF_VOID_P)];
 };
 
 AIO_EXPORT GType     aio_timer_get_type          (void) G_GNUC_CONST;
@@ -65,6 +65,8 @@ AIO_EXPORT void      aio_timer_init              (AioTimer       *timer,
                                                   AioClock        clock,
                                                   AioTimerFunc    func,
                                                   gpointer        data);
+AIO_EXPORT void      aio_timer_set_name          (AioTimer       *timer,
+                                                  const char     *name);
 AIO_EXPORT void      aio_timer_clear             (AioTimer       *timer);
 AIO_EXPORT AioTimer *aio_timer_new               (AioContext     *context,
                                                   AioClock        clock,

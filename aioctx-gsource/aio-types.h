@@ -30,6 +30,22 @@ typedef struct _AioIOThread AioIOThread;
 typedef void (*AioBHFunc) (gpointer data);
 
 /**
+ * AioSlowFunc:
+ * @context: the context that it ran in
+ * @what: what ran, for people: its kind and its name
+ * @duration_ns: how long it ran, in nanoseconds, with all that it has iterated
+ * @data: (closure): what was given with the function
+ *
+ * Is told of a callback that was slow. It runs in the home thread, right behind that callback.
+ *
+ * Since: 0.1
+ */
+typedef void (*AioSlowFunc) (AioContext *context,
+                             const char *what,
+                             gint64      duration_ns,
+                             gpointer    data);
+
+/**
  * AioPredicate:
  * @data: (closure): what was given with the predicate
  *

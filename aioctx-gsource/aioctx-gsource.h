@@ -6,6 +6,7 @@
 #include <aioctx-gsource/aio-macros.h>
 #include <aioctx-gsource/aio-version.h>
 #include <aioctx-gsource/aio-types.h>
+#include <aioctx-gsource/aio-wake.h>
 #include <aioctx-gsource/aio-context.h>
 #include <aioctx-gsource/aio-bh.h>
 #include <aioctx-gsource/aio-bh-object.h>
