@@ -121,16 +121,19 @@ aio_bh_push (AioBH *bh)
   finish_push (set, flag, aio_queue_swap (&set->queue, node), node, kind);
 }
 
-/* It was not 0, so there is an entry. Merged while somebody counts that; or the entry now means
- * more than when the home thread looked at it before it went to sleep. The bottom half is not
- * touched, because its callback may have dropped the last reference; anchors are for ever. */
+/* It was not 0, so there is an entry. Merged while somebody counts that (the exchange has wiped the
+ * number of idle schedules, so they are counted here); or the entry now means more than when the
+ * home thread looked at it before it went to sleep. The bottom half is not touched, because its
+ * callback may have dropped the last reference; anchors are for ever. */
 static void G_GNUC_NO_INLINE
 meet_entry (AioAnchor *anchor,
             guint64    old)
 {
-  if (old & AIO_BH_COUNTED)
-    aio_fetch_add_full (&anchor->n_merged, 1);
-  else
+  gboolean merged = (old & AIO_BH_COUNTED) != 0;
+
+  if (aio_load_relaxed (&aio_bh_mark) == AIO_BH_COUNTED)
+    aio_fetch_add_full (&anchor->n_merged, old / AIO_BH_IDLE + merged);
+  if (!merged)
     aio_notify_wake (&anchor->notify);
 }
 
