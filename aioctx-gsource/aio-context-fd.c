@@ -102,7 +102,7 @@ replace (AioContext    *context,
 }
 
 /**
- * aio_context_set_fd_handler_full:
+ * aio_context_set_fd_handler_full: (skip)
  * @context: a context
  * @fd: a file descriptor
  * @on_read: (nullable) (scope notified) (closure data) (destroy destroy): called while @fd is
@@ -178,7 +178,7 @@ aio_context_set_fd_handler_full (AioContext      *context,
 }
 
 /**
- * aio_context_set_fd_handler:
+ * aio_context_set_fd_handler: (skip)
  * @context: a context
  * @fd: a file descriptor
  * @on_read: (nullable) (scope forever) (closure data): called while @fd is readable
@@ -243,7 +243,7 @@ notifier_io_poll_ready (gpointer data)
 }
 
 /**
- * aio_context_set_event_notifier:
+ * aio_context_set_event_notifier: (skip)
  * @context: a context
  * @notifier: an event notifier
  * @on_set: (nullable) (scope forever): called while @notifier is set; it does its own

@@ -9,7 +9,7 @@ is_clock (AioClock clock)
 }
 
 /**
- * aio_timer_init:
+ * aio_timer_init: (skip)
  * @timer: (out caller-allocates): memory for a timer that is not in use
  * @context: the context that it runs in
  * @clock: what its deadlines are measured by

@@ -47,7 +47,7 @@ AIO_DEFINE_BOXED_TYPE (AioEventNotifier, aio_event_notifier, event_notifier_copy
                        aio_event_notifier_free)
 
 /**
- * aio_event_notifier_init:
+ * aio_event_notifier_init: (skip)
  * @notifier: (out caller-allocates): a notifier that is not in use
  * @initially_set: whether it is set at first
  * @error: where to store an error
@@ -84,7 +84,7 @@ aio_event_notifier_init (AioEventNotifier  *notifier,
 }
 
 /**
- * aio_event_notifier_clear:
+ * aio_event_notifier_clear: (skip)
  * @notifier: a notifier
  *
  * Closes a notifier that was opened with [method@Aio.EventNotifier.init]. Remove its handler first.

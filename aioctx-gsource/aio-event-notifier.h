@@ -32,7 +32,7 @@ struct _AioEventNotifier
 };
 
 /**
- * AioEventNotifierFunc:
+ * AioEventNotifierFunc: (skip)
  * @notifier: the notifier
  *
  * Called in the home thread while a notifier is set. It does its own
@@ -43,7 +43,7 @@ struct _AioEventNotifier
 typedef void (*AioEventNotifierFunc) (AioEventNotifier *notifier);
 
 /**
- * AioEventNotifierPollFunc:
+ * AioEventNotifierPollFunc: (skip)
  * @notifier: the notifier
  *
  * As #AioPollFunc, for a notifier.

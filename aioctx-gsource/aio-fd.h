@@ -6,7 +6,7 @@
 G_BEGIN_DECLS
 
 /**
- * AioFdFunc:
+ * AioFdFunc: (skip)
  * @data: (closure): what was given with the handler
  *
  * Called in the home thread when a descriptor is ready. It may do whatever an #AioBHFunc may.
@@ -16,7 +16,7 @@ G_BEGIN_DECLS
 typedef void (*AioFdFunc) (gpointer data);
 
 /**
- * AioPollFunc:
+ * AioPollFunc: (skip)
  * @data: (closure): what was given with the handler
  *
  * Asked in a tight loop while the context polls busily: is there something to do? It should do

@@ -44,7 +44,7 @@ aio_bh_connect_cancellable (AioBH        *bh,
                                 (GDestroyNotify) aio_bh_unref);
 }
 
-/* --- Objects with a descriptor ---------------------------------------------------------------- */
+/* --- Descriptors, and objects with one -------------------------------------------------------- */
 
 typedef struct _GioHandler GioHandler;
 
@@ -52,7 +52,8 @@ struct _GioHandler
 {
   AioContext *context;          /* no reference; valid while it runs */
   int fd;
-  gpointer object;              /* a reference */
+  gpointer object;              /* a reference; NULL: there is only the descriptor */
+  AioFdWatchFunc on_fd;
   GSocketSourceFunc on_socket;
   GPollableSourceFunc on_stream;
   gpointer data;
@@ -66,7 +67,7 @@ gio_handler_free (gpointer data)
 
   if (handler->destroy != NULL)
     handler->destroy (handler->data);
-  g_object_unref (handler->object);
+  g_clear_object (&handler->object);
   g_free (handler);
 }
 
@@ -91,6 +92,22 @@ stop_if (GioHandler *handler,
 {
   if (stop && is_set (handler))
     aio_context_set_fd_handler (handler->context, handler->fd, NULL, NULL, NULL);
+}
+
+static void
+on_fd_read (gpointer data)
+{
+  GioHandler *handler = data;
+
+  stop_if (handler, !handler->on_fd (handler->fd, G_IO_IN, handler->data));
+}
+
+static void
+on_fd_write (gpointer data)
+{
+  GioHandler *handler = data;
+
+  stop_if (handler, !handler->on_fd (handler->fd, G_IO_OUT, handler->data));
 }
 
 static void
@@ -129,11 +146,12 @@ set_handler (AioContext        *context,
 
   *handler = *wanted;
   handler->context = context;
-  g_object_ref (handler->object);
+  if (handler->object != NULL)
+    g_object_ref (handler->object);
   if (aio_context_set_fd_handler_full (context, handler->fd, on_read, on_write, NULL, NULL, handler,
                                        gio_handler_free, error))
     return TRUE;
-  g_object_unref (handler->object);
+  g_clear_object (&handler->object);
   g_free (handler);
   return FALSE;
 }
@@ -147,6 +165,55 @@ remove_handler (AioContext  *context,
 }
 
 /**
+ * aio_context_set_fd_watch:
+ * @context: a context
+ * @fd: a file descriptor
+ * @condition: %G_IO_IN, %G_IO_OUT or both; more may be given, as for g_unix_fd_source_new()
+ * @func: (nullable) (scope notified) (closure data) (destroy destroy): called while @fd is ready;
+ *   %NULL removes the watch
+ * @data: passed to @func
+ * @destroy: (nullable): called once with @data when the watch is gone
+ * @error: where to store an error
+ *
+ * Sets the handler of a descriptor, as aio_context_set_fd_handler_full() does, with one function
+ * for all conditions. This is the form for languages in which each function has data of its own.
+ *
+ * @func is called with %G_IO_IN or with %G_IO_OUT, once for each that is ready; an error or a
+ * hang-up comes as both, and reading or writing tells which it is. It returns %G_SOURCE_CONTINUE,
+ * or %G_SOURCE_REMOVE to have the watch removed. Remove it before you close the descriptor.
+ *
+ * To watch an event notifier, watch [method@Aio.EventNotifier.get_fd] for %G_IO_IN, and have @func
+ * call [method@Aio.EventNotifier.test_and_clear].
+ *
+ * Thread: any thread. Not signal safe.
+ *
+ * Returns: %TRUE, or %FALSE with @error set, in the domain %G_IO_ERROR: then the former handler
+ *   stays, and @destroy is not called
+ *
+ * Since: 0.1
+ */
+gboolean
+aio_context_set_fd_watch (AioContext      *context,
+                          int              fd,
+                          GIOCondition     condition,
+                          AioFdWatchFunc   func,
+                          gpointer         data,
+                          GDestroyNotify   destroy,
+                          GError         **error)
+{
+  GioHandler handler = { .fd = fd, .on_fd = func, .data = data, .destroy = destroy };
+
+  g_return_val_if_fail (context != NULL, FALSE);
+  g_return_val_if_fail (func == NULL || (condition & (G_IO_IN | G_IO_OUT)) != 0, FALSE);
+  g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
+
+  if (func == NULL)
+    return remove_handler (context, fd, error);
+  return set_handler (context, &handler, condition & G_IO_IN ? on_fd_read : NULL,
+                      condition & G_IO_OUT ? on_fd_write : NULL, error);
+}
+
+/**
  * aio_context_set_socket_handler:
  * @context: a context
  * @socket: a socket
@@ -157,8 +224,7 @@ remove_handler (AioContext  *context,
  * @destroy: (nullable): called once with @data when the handler is gone
  * @error: where to store an error
  *
- * Sets the handler of a socket, as [method@Aio.Context.set_fd_handler_full] does for its
- * descriptor.
+ * Sets the handler of a socket, as aio_context_set_fd_handler_full() does for its descriptor.
  *
  * @func is called with %G_IO_IN or with %G_IO_OUT, once for each that is ready; an error or a
  * hang-up comes as both, and reading or writing tells which it is. It returns %G_SOURCE_CONTINUE,
@@ -182,7 +248,7 @@ aio_context_set_socket_handler (AioContext         *context,
                                 GDestroyNotify      destroy,
                                 GError            **error)
 {
-  GioHandler handler = { NULL, -1, socket, func, NULL, data, destroy };
+  GioHandler handler = { .object = socket, .on_socket = func, .data = data, .destroy = destroy };
 
   g_return_val_if_fail (context != NULL, FALSE);
   g_return_val_if_fail (G_IS_SOCKET (socket), FALSE);
@@ -227,8 +293,7 @@ get_stream_fd (GPollableInputStream  *stream,
  * @destroy: (nullable): called once with @data when the handler is gone
  * @error: where to store an error
  *
- * Sets the handler of a stream, as [method@Aio.Context.set_fd_handler_full] does for its
- * descriptor.
+ * Sets the handler of a stream, as aio_context_set_fd_handler_full() does for its descriptor.
  *
  * @func returns %G_SOURCE_CONTINUE, or %G_SOURCE_REMOVE to have the handler removed. It reads with
  * g_pollable_input_stream_read_nonblocking().
@@ -253,7 +318,7 @@ aio_context_set_pollable_handler (AioContext            *context,
                                   GDestroyNotify         destroy,
                                   GError               **error)
 {
-  GioHandler handler = { NULL, -1, stream, NULL, func, data, destroy };
+  GioHandler handler = { .object = stream, .on_stream = func, .data = data, .destroy = destroy };
 
   g_return_val_if_fail (context != NULL, FALSE);
   g_return_val_if_fail (G_IS_POLLABLE_INPUT_STREAM (stream), FALSE);

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <aioctx-gsource/aio-boxed-private.h>
 #include <aioctx-gsource/aio-context-private.h>
 #include <aioctx-gsource/aio-introspect.h>
 
 #include <string.h>
+
+AIO_DEFINE_BOXED_TYPE (AioContextStats, aio_context_stats, aio_context_stats_copy,
+                       aio_context_stats_free)
 
 #define NSEC_PER_USEC G_GINT64_CONSTANT (1000)
 
@@ -25,7 +29,7 @@ add_profile (AioContext      *context,
 }
 
 /**
- * aio_context_get_stats:
+ * aio_context_get_stats: (skip)
  * @context: a context
  * @stats: (out caller-allocates): where to store the figures
  * @size: the size of what @stats points to, `sizeof (AioContextStats)`
@@ -70,6 +74,64 @@ aio_context_get_stats (AioContext      *context,
 
   memset (stats, 0, size);
   memcpy (stats, &all, MIN (size, sizeof all));
+}
+
+/**
+ * aio_context_dup_stats: (rename-to aio_context_get_stats)
+ * @context: a context
+ *
+ * As aio_context_get_stats(), for languages that cannot tell how large a structure is.
+ *
+ * Thread: any thread.
+ *
+ * Returns: (transfer full): the figures
+ *
+ * Since: 0.1
+ */
+AioContextStats *
+aio_context_dup_stats (AioContext *context)
+{
+  AioContextStats *stats;
+
+  g_return_val_if_fail (context != NULL, NULL);
+
+  stats = g_new0 (AioContextStats, 1);
+  aio_context_get_stats (context, stats, sizeof *stats);
+  return stats;
+}
+
+/**
+ * aio_context_stats_copy:
+ * @stats: (nullable): what [method@Aio.Context.dup_stats] returned
+ *
+ * Copies the figures. (In C, an assignment does.)
+ *
+ * Thread: any thread.
+ *
+ * Returns: (transfer full) (nullable): a copy
+ *
+ * Since: 0.1
+ */
+AioContextStats *
+aio_context_stats_copy (const AioContextStats *stats)
+{
+  return g_memdup2 (stats, sizeof *stats);
+}
+
+/**
+ * aio_context_stats_free:
+ * @stats: (transfer full) (nullable): what [method@Aio.Context.dup_stats] returned, or a copy of it
+ *
+ * Frees the figures. %NULL is fine.
+ *
+ * Thread: any thread.
+ *
+ * Since: 0.1
+ */
+void
+aio_context_stats_free (AioContextStats *stats)
+{
+  g_free (stats);
 }
 
 /**

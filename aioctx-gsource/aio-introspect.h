@@ -15,6 +15,15 @@ G_BEGIN_DECLS
  */
 #define AIO_STATS_BUCKETS 32
 
+/**
+ * AIO_TYPE_CONTEXT_STATS:
+ *
+ * The boxed type of #AioContextStats.
+ *
+ * Since: 0.1
+ */
+#define AIO_TYPE_CONTEXT_STATS (aio_context_stats_get_type ())
+
 typedef struct _AioContextStats AioContextStats;
 
 /**
@@ -73,5 +82,12 @@ AIO_EXPORT void     aio_context_set_wake_log      (AioContext      *context,
 AIO_EXPORT guint    aio_context_get_wakes         (AioContext      *context,
                                                    AioWake         *wakes,
                                                    guint            n);
+
+AIO_EXPORT GType            aio_context_stats_get_type (void) G_GNUC_CONST;
+AIO_EXPORT AioContextStats *aio_context_stats_copy     (const AioContextStats *stats);
+AIO_EXPORT void             aio_context_stats_free     (AioContextStats       *stats);
+AIO_EXPORT AioContextStats *aio_context_dup_stats      (AioContext            *context);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (AioContextStats, aio_context_stats_free)
 
 G_END_DECLS

@@ -63,12 +63,16 @@ def test_timer_and_descriptor():
     assert ran == ['timer'] and not timer.pending()
     read_end, write_end = os.pipe()
     got = []
-    assert context.set_fd_handler_full(read_end, lambda: got.append(os.read(read_end, 1)), None,
-                                       None, None)
+
+    def on_readable(fd, condition):
+        got.append((os.read(fd, 1), condition))
+        return GLib.SOURCE_CONTINUE
+
+    assert context.set_fd_watch(read_end, GLib.IOCondition.IN, on_readable)
     os.write(write_end, b'x')
     spin(context, got)
-    assert got == [b'x']
-    context.set_fd_handler_full(read_end, None, None, None, None)
+    assert got == [(b'x', GLib.IOCondition.IN)]
+    context.set_fd_watch(read_end, 0, None)
     os.close(read_end)
     os.close(write_end)
     del timer                          # before its context
