@@ -37,6 +37,7 @@ struct _AioTimerNode
   /* Under the lock of the set. */
   guint8 state;                 /* an AioTimerState */
   guint8 freed;                 /* on the heap: free it when its outermost run is over */
+  guint8 dead;                  /* on the heap: deleted, though there may be copies */
   guint refs;                   /* on the heap: boxed copies */
   gint64 deadline;
   guint64 order;                /* of arming: breaks ties */

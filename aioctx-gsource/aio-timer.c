@@ -241,14 +241,20 @@ unlink_all (AioTimerSet  *set,
   timer->all_next = timer->all_previous = NULL;
 }
 
-/* One on the heap, of which nobody knows any more. */
+/* One on the heap that has been deleted, and does not run. If it was not freed, then its destroy
+ * notify may do that. */
 static void
-finish (AioTimerNode *timer)
+finish (AioTimerNode *timer,
+        gboolean      freed)
 {
   AioTimerSet *set = timer->set;
+  GDestroyNotify destroy = timer->destroy;
 
-  if (timer->destroy != NULL)
-    timer->destroy (timer->data);
+  timer->destroy = NULL;
+  if (destroy != NULL)
+    destroy (timer->data);
+  if (!freed)
+    return;
   g_free (timer);
   aio_timer_set_unref (set);
 }
@@ -271,7 +277,8 @@ call_locked (AioTimerSet  *set,
              AioTimerNode *timer)
 {
   AioTimerRun run = { set->runs, timer, timer, ++set->n_runs };
-  AioTimerNode *to_free = NULL;
+  AioTimerNode *ended = NULL;
+  gboolean freed;
   AioTimerFunc func = timer->func;
   gpointer data = timer->data;
 
@@ -295,12 +302,13 @@ call_locked (AioTimerSet  *set,
     run.timer->longest_ns = MAX (run.timer->longest_ns, ran);
   if (set->n_waiters != 0)
     pthread_cond_broadcast (&set->run_ended);
-  if (run.timer != NULL && run.timer->freed && !is_running_locked (set, run.timer))
-    to_free = run.timer;
-  if (to_free == NULL)
+  if (run.timer != NULL && run.timer->dead && !is_running_locked (set, run.timer))
+    ended = run.timer;
+  if (ended == NULL)
     return;
+  freed = ended->freed;
   unlock (set);
-  finish (to_free);
+  finish (ended, freed);
   lock (set);
 }
 
@@ -547,6 +555,48 @@ timer_copy (AioTimer *timer)
   return timer;
 }
 
+/* Under the lock. Returns whether it is not running, and so may be finished. */
+static gboolean
+kill_locked (AioTimerSet  *set,
+             AioTimerNode *timer)
+{
+  disarm_locked (set, timer);
+  unlink_all (set, timer);
+  timer->dead = TRUE;
+  return !is_running_locked (set, timer);
+}
+
+/**
+ * aio_timer_delete:
+ * @timer: what [ctor@Aio.Timer.new] returned, or a boxed copy of it
+ *
+ * Disarms a timer for good: to arm it again does nothing. Its destroy notify runs before this
+ * returns; in its own callback it runs when the outermost run is over. To delete it again is fine.
+ *
+ * The memory goes with the last copy, by [method@Aio.Timer.free]. In C that one is enough. Where a
+ * garbage collector has the copies, this is how a timer ends in time, before its context; and how
+ * it ends at all, if its callback refers to it.
+ *
+ * Thread: home thread.
+ *
+ * Since: 0.1
+ */
+void
+aio_timer_delete (AioTimer *timer)
+{
+  AioTimerNode *node = node_of (timer);
+  gboolean now;
+
+  g_return_if_fail (timer != NULL);
+  g_return_if_fail (node->on_heap);
+
+  lock (node->set);
+  now = kill_locked (node->set, node);
+  unlock (node->set);
+  if (now)
+    finish (node, FALSE);
+}
+
 /**
  * aio_timer_free:
  * @timer: (transfer full) (nullable): what [ctor@Aio.Timer.new] returned, or a boxed copy of it
@@ -573,14 +623,12 @@ aio_timer_free (AioTimer *timer)
   lock (set);
   if (--node->refs == 0)
     {
-      disarm_locked (set, node);
-      unlink_all (set, node);
       node->freed = TRUE;
-      now = !is_running_locked (set, node);
+      now = kill_locked (set, node);
     }
   unlock (set);
   if (now)
-    finish (node);
+    finish (node, TRUE);
 }
 
 /* Wakes the home thread if the timer is the next one now: it may be sleeping for longer. It looks
@@ -596,7 +644,7 @@ arm (AioTimerNode *timer,
   gboolean first;
 
   lock (set);
-  if (set->closed)
+  if (set->closed || timer->dead)
     {
       unlock (set);
       return;
@@ -676,7 +724,7 @@ aio_timer_mod_anticipate_ns (AioTimer *timer,
   set = node->set;
   notify = &set->anchor->notify;
   lock (set);
-  change = !set->closed &&
+  change = !set->closed && !node->dead &&
            (node->state == AIO_TIMER_IDLE || MAX (deadline_ns, 0) < node->deadline);
   if (change)
     {

@@ -73,6 +73,7 @@ AIO_EXPORT AioTimer *aio_timer_new               (AioContext     *context,
                                                   AioTimerFunc    func,
                                                   gpointer        data,
                                                   GDestroyNotify  destroy);
+AIO_EXPORT void      aio_timer_delete            (AioTimer       *timer);
 AIO_EXPORT void      aio_timer_free              (AioTimer       *timer);
 AIO_EXPORT void      aio_timer_mod_ns            (AioTimer       *timer,
                                                   gint64          deadline_ns);

@@ -116,6 +116,84 @@ test_boxed_timer (void)
   g_boxed_free (AIO_TYPE_TIMER, copy);
 }
 
+typedef struct
+{
+  AioTimer *timer;
+  guint n;
+  guint n_destroyed;
+  gboolean free_too;
+} Deletion;
+
+static void
+count_deletion (gpointer data)
+{
+  Deletion *deletion = data;
+
+  deletion->n_destroyed++;
+}
+
+static void
+delete_inside (gpointer data)
+{
+  Deletion *deletion = data;
+
+  deletion->n++;
+  aio_timer_delete (deletion->timer);
+  aio_timer_mod_ns (deletion->timer, 0);
+  if (deletion->free_too)
+    aio_timer_free (deletion->timer);
+  g_assert_cmpuint (deletion->n_destroyed, ==, 0);
+}
+
+static void
+test_timer_delete (void)
+{
+  AioContext *context = aio_context_new ();
+  Deletion deletion = { NULL };
+  AioTimer *timer = aio_timer_new (context, AIO_CLOCK_MONOTONIC, delete_inside, &deletion,
+                                   count_deletion);
+
+  g_test_summary ("C22, C24: a timer that is deleted has ended, though there are copies of it, and "
+                  "its context may end");
+  aio_timer_mod_ns (timer, 0);
+  aio_timer_delete (timer);
+  g_assert_cmpuint (deletion.n_destroyed, ==, 1);
+  g_assert_false (aio_timer_pending (timer));
+  aio_timer_mod_ns (timer, 0);
+  g_assert_false (aio_timer_mod_anticipate_ns (timer, 0));
+  aio_timer_delete (timer);
+  g_assert_false (aio_context_poll (context, FALSE));
+  aio_context_unref (context);
+  aio_timer_delete (timer);
+  aio_timer_free (timer);
+  g_assert_cmpuint (deletion.n, ==, 0);
+  g_assert_cmpuint (deletion.n_destroyed, ==, 1);
+}
+
+static void
+test_timer_delete_inside (void)
+{
+  g_autoptr (AioContext) context = aio_context_new ();
+
+  g_test_summary ("C22: one that deletes itself ends when its callback has returned, also when "
+                  "that frees it, too");
+  for (guint i = 0; i < 2; i++)
+    {
+      Deletion deletion = { .free_too = i != 0 };
+
+      deletion.timer = aio_timer_new (context, AIO_CLOCK_MONOTONIC, delete_inside, &deletion,
+                                      count_deletion);
+      aio_timer_mod_ns (deletion.timer, 0);
+      g_assert_true (aio_context_poll (context, FALSE));
+      g_assert_cmpuint (deletion.n_destroyed, ==, 1);
+      g_assert_false (aio_context_poll (context, FALSE));
+      if (i == 0)
+        aio_timer_free (deletion.timer);
+      g_assert_cmpuint (deletion.n, ==, 1);
+      g_assert_cmpuint (deletion.n_destroyed, ==, 1);
+    }
+}
+
 static void
 test_boxed_event_notifier (void)
 {
@@ -188,6 +266,8 @@ main (int    argc,
   aio_test_add ("/ownership/boxed/event-notifier", test_boxed_event_notifier);
   aio_test_add ("/ownership/boxed/io-thread", test_boxed_io_thread);
   aio_test_add ("/ownership/boxed/stats", test_boxed_stats);
+  aio_test_add ("/ownership/timer/delete", test_timer_delete);
+  aio_test_add ("/ownership/timer/delete-inside", test_timer_delete_inside);
   aio_test_add ("/ownership/misuse", test_misuse);
   return g_test_run ();
 }
