@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What the typelib makes of the library, tried out in Python."""
 import os
+import socket
 import sys
+import tempfile
 import threading
 
 import gi
@@ -128,6 +130,131 @@ def test_for_object():
     assert not bh.is_scheduled()
     context.poll(False)
     assert ran == [1]
+
+
+class Stderr:
+    """What is written to stderr, by whoever it is."""
+
+    def __enter__(self):
+        self.file = tempfile.TemporaryFile('w+')
+        self.saved = os.dup(2)
+        os.dup2(self.file.fileno(), 2)
+        return self
+
+    def __exit__(self, *unused):
+        sys.stderr.flush()
+        os.dup2(self.saved, 2)
+        os.close(self.saved)
+        self.file.seek(0)
+        self.text = self.file.read()
+
+
+def fail(*args):
+    raise ValueError('oh no')
+
+
+@case
+def test_exceptions():
+    """Each is reported, and nothing else than its callback ends."""
+    context = Aio.Context.new_full('py')
+    loop = GLib.MainLoop()
+    context.attach(None)
+    bh = Aio.BH.new(context, 'fails', fail)
+    notifier = Aio.EventNotifier.new(True)
+    timer = Aio.Timer.new(context, Aio.Clock.MONOTONIC, fail)
+    seen = []
+
+    def on_done(source, result):
+        seen.append(context.invoke_finish(result))
+        loop.quit()
+
+    with Stderr() as stderr:
+        bh.schedule()
+        Aio.BH.schedule_oneshot_full(context, 'fails', fail)
+        context.post(fail)
+        timer.mod_ns(0)
+        context.set_fd_watch(notifier.get_fd(), GLib.IOCondition.IN, fail)
+        context.invoke_async(fail, (), None, on_done)
+        loop.run()
+        seen.append(context.invoke_sync(fail))
+        assert not context.poll_until(fail, None, 0)      # asks before and after its pass
+        bh.schedule()
+        context.post(loop.quit)
+        loop.run()
+    assert seen == [False, False], seen
+    n = stderr.text.count('ValueError: oh no')
+    assert stderr.text.count('Traceback') == n == 10, f'{n} tracebacks: {stderr.text}'
+    context.set_fd_watch(notifier.get_fd(), 0, None)
+    bh.delete()
+    context.detach()
+
+
+@case
+def test_wrappers_outlive():
+    """What one has from a getter, or of a dead bottom half, is a reference."""
+    io = Aio.IOThread.new('worker')
+    context = io.get_context()
+    bh = Aio.BH.new(context, 'gone', print)
+    bh.delete()
+    io.stop()
+    del io
+    assert context.get_name() == 'worker' and not context.post(print)
+    bh.schedule()
+    assert bh.get_name() == 'gone' and bh.get_context() is None
+
+
+@case
+def test_timer_delete():
+    context = Aio.Context.new_full('py')
+    timer = Aio.Timer.new(context, Aio.Clock.MONOTONIC, lambda: timer)
+    timer.mod_ns(0)
+    timer.delete()
+    assert not timer.pending() and not context.poll(False)
+
+
+@case
+def test_stats():
+    context = Aio.Context.new_full('py')
+    context.post(lambda: None)
+    context.poll(False)
+    stats = context.get_stats()
+    assert stats.runs == 1 and stats.copy().runs == 1
+    assert context.get_stats().iterations >= stats.iterations
+
+
+@case
+def test_objects_of_gio():
+    context = Aio.Context.new_full('py')
+    here, there = socket.socketpair()
+    cancellable = Gio.Cancellable()
+    seen = []
+
+    def on_socket(socket, condition):
+        seen.append((os.read(socket.get_fd(), 10), condition))
+        return GLib.SOURCE_REMOVE
+
+    def on_stream(stream):
+        seen.append(stream.read_bytes(10, None).get_data())
+        return GLib.SOURCE_REMOVE
+
+    gsocket = Gio.Socket.new_from_fd(os.dup(here.fileno()))
+    context.set_socket_handler(gsocket, GLib.IOCondition.IN, on_socket)
+    there.send(b'one')
+    spin(context, seen)
+    stream = Gio.UnixInputStream.new(here.fileno(), False)
+    context.set_pollable_handler(stream, on_stream)
+    there.send(b'two')
+    while len(seen) < 2:
+        context.poll(True)
+    assert seen == [(b'one', GLib.IOCondition.IN), b'two'], seen
+    bh = Aio.BH.new(context, 'cancelled', lambda: seen.append(1))
+    bh.connect_cancellable(cancellable)
+    bh.schedule()
+    cancellable.cancel()
+    assert not bh.is_scheduled()
+    bh.delete()
+    here.close()
+    there.close()
 
 
 def main():
