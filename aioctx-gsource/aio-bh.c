@@ -103,9 +103,12 @@ finish_push (AioBHSet      *set,
              AioEntryKind   kind)
 {
   if (aio_notify_is_raised (flag))
-    link_and_wake (set, former, node, kind);
-  else
-    aio_queue_link (former, node, kind);
+    {
+      link_and_wake (set, former, node, kind);
+      return;
+    }
+  AIO_PAUSE (FLAG_SEEN);
+  aio_queue_link (former, node, kind);
 }
 
 /* Puts an entry into the queue. To be called by who turned the state from 0, and nobody else.

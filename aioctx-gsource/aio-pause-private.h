@@ -7,6 +7,7 @@ typedef enum
 {
   AIO_PAUSE_CLAIMED,      /* schedule: entry claimed, head not yet swapped */
   AIO_PAUSE_SWAPPED,      /* push: head swapped, the asleep flag not yet looked at */
+  AIO_PAUSE_FLAG_SEEN,    /* push: nobody sleeps, so nobody will be woken; link not yet stored */
   AIO_PAUSE_WAKER,        /* push: asleep turned into awake, link not yet stored */
   AIO_PAUSE_LINKED,       /* push: link stored, nothing written yet */
   AIO_PAUSE_WRITTEN,      /* push: wakeup written, not yet counted out */

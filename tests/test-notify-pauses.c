@@ -506,6 +506,57 @@ test_producer_held (void)
   aio_pause_hook = NULL;
 }
 
+/* A producer is held that has seen an awake home thread: it is not going to wake anybody. */
+static void *
+change_now_and_be_held (void *data)
+{
+  Attack *attack = data;
+
+  is_victim = TRUE;
+  attack->change (attack->home);
+  return NULL;
+}
+
+static void *
+let_sleeper_go (void *data)
+{
+  wait_until_reached ();
+  g_usleep (HOLD_USEC);
+  atomic_store (&may_go, 1);
+  return NULL;
+}
+
+static void
+test_silent_producer_held (void)
+{
+  static const ChangeFunc silent[] = { by_schedule, by_post };
+
+  g_test_summary ("C2, R15: a producer that is stopped behind its look at the flag wakes nobody; the "
+                  "home thread comes back by itself");
+
+  aio_pause_hook = hold_victim;
+  for (guint kind = 0; kind < G_N_ELEMENTS (turns); kind++)
+    for (guint i = 0; i < G_N_ELEMENTS (silent); i++)
+      {
+        Home home;
+        Attack attack = { &home, AIO_PAUSE_FLAG_SEEN, silent[i] };
+        pthread_t producer, releaser;
+
+        home_init (&home);
+        begin_kind (&home, kind);
+        arm (AIO_PAUSE_FLAG_SEEN);
+        producer = start (change_now_and_be_held, &attack);
+        wait_until_reached ();
+        releaser = start (let_sleeper_go, NULL);
+        wait_for_flag (&home, kind);
+        join (releaser);
+        join (producer);
+        end_kind (&home, kind);
+        home_clear (&home);
+      }
+  aio_pause_hook = NULL;
+}
+
 /* A post that is held while the I/O thread is stopped. */
 typedef struct
 {
@@ -997,6 +1048,7 @@ main (int    argc,
   aio_test_add ("/notify-pauses/look-after-drain", test_look_after_drain);
   aio_test_add ("/notify-pauses/no-write-when-ready", test_no_write_when_ready);
   aio_test_add ("/notify-pauses/producer-held", test_producer_held);
+  aio_test_add ("/notify-pauses/silent-producer-held", test_silent_producer_held);
   aio_test_add ("/notify-pauses/post-against-stop", test_post_against_stop);
   aio_test_add ("/notify-pauses/hole-does-not-spin", test_hole_does_not_spin);
   aio_test_add ("/notify-pauses/end-waits-for-waker", test_end_waits_for_waker);
