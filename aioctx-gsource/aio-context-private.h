@@ -45,8 +45,9 @@ typedef struct
   gboolean left_to_poll;        /* prepare() has left parking to aio_context_poll_func() */
 } AioBusyPoll;
 
-/* What a turn runs, in this order; one that was cut short among one kind leaves the first place to
- * the next kind, so that none waits for ever. */
+/* What a turn runs, in this order. One that was cut short leaves the first place to the kind that
+ * would have come next: the one behind that which was cut, or, if that had not begun, itself. So
+ * none waits for ever. */
 typedef enum
 {
   AIO_KIND_BHS,

@@ -397,7 +397,7 @@ aio_context_run (AioContext *context,
       if (turn == NULL || !aio_turn_has_ended (turn))
         continue;
       if (turn->cut)
-        context->first_kind = (kind + 1) % AIO_N_KINDS;
+        context->first_kind = (result.n_entries != 0 ? kind + 1 : kind) % AIO_N_KINDS;
       break;
     }
   return all;
