@@ -316,13 +316,20 @@ has_due_timers (AioContext *context,
          aio_timer_set_is_due (context->timers) || has_untold_timer (context);
 }
 
+/* Idle ones that a turn has left were to run in this very pass: they are not to wait any longer, so
+ * they have been seen long ago. */
 static AioPassResult
 run_bhs (AioContext *context,
          AioTurn    *turn)
 {
+  AioPassResult result;
+
   context->idle_since = 0;
   context->n_overdue = 0;
-  return aio_bh_set_run (&context->bhs, turn);
+  result = aio_bh_set_run (&context->bhs, turn);
+  if (turn != NULL && turn->cut)
+    context->idle_since = 1;
+  return result;
 }
 
 /* A pass over the bottom halves alone, for aio_bh_poll(). Returns whether there was progress. */
