@@ -49,7 +49,8 @@ typedef enum
 {
   AIO_FD_READ     = 1 << 0,
   AIO_FD_WRITE    = 1 << 1,
-  AIO_FD_POLLED   = 1 << 2      /* its io_poll function said so */
+  AIO_FD_POLLED   = 1 << 2,     /* its io_poll function said so */
+  AIO_FD_OWED     = 1 << 3      /* a turn ended before on_write, which goes first now */
 } AioFdReady;
 
 /* A handler on the stack. */

@@ -339,54 +339,96 @@ resume (AioFdSet     *set,
     }
 }
 
-/* Its callback may remove or replace it; then the other one does not run. */
-static void
-call_handler (AioFdHandler *handler,
-              guint         ready)
+/* What runs when there is something to read; NULL if there is not. */
+static AioFdFunc
+reader_of (AioFdHandler *handler,
+           guint         ready)
 {
+  if (ready & AIO_FD_OWED)
+    return NULL;
   if (ready & AIO_FD_POLLED && handler->io_poll_ready != NULL)
-    handler->io_poll_ready (handler->data);
-  else if (ready & (AIO_FD_READ | AIO_FD_POLLED) && handler->on_read != NULL)
-    handler->on_read (handler->data);
-  if (ready & AIO_FD_WRITE && !is_removed (handler))
-    handler->on_write (handler->data);
+    return handler->io_poll_ready;
+  return ready & (AIO_FD_READ | AIO_FD_POLLED) ? handler->on_read : NULL;
 }
 
+/* A callback may remove or replace the handler; then the other one does not run. Returns FALSE if
+ * the turn ended between the two. */
+static gboolean
+call_handler (AioFdHandler *handler,
+              guint         ready,
+              AioTurn      *turn)
+{
+  AioFdFunc reader = reader_of (handler, ready);
+
+  if (reader != NULL)
+    reader (handler->data);
+  if (!(ready & AIO_FD_WRITE) || is_removed (handler))
+    return TRUE;
+  if (reader != NULL && !aio_turn_goes_on (turn))
+    return FALSE;
+  handler->on_write (handler->data);
+  return TRUE;
+}
+
+/* The next turn begins with its on_write, or a budget of one callback would always end before it.
+ * What there is to read is found again. */
 static void
+owe_write (AioFdSet     *set,
+           AioFdHandler *handler)
+{
+  handler_ref (handler);
+  handler->ready = AIO_FD_WRITE | AIO_FD_OWED;
+  handler->ready_previous = NULL;
+  handler->ready_next = set->first_ready;
+  if (set->first_ready != NULL)
+    set->first_ready->ready_previous = handler;
+  else
+    set->last_ready = handler;
+  set->first_ready = handler;
+}
+
+static gboolean
 call_measured (AioFdSet     *set,
                AioFdHandler *handler,
-               guint         ready)
+               guint         ready,
+               AioTurn      *turn)
 {
   AioWork work = { "handler of descriptor", NULL, NULL, handler->fd };
   gint64 began = aio_meter_begin (set->meter, 0);
+  gboolean done;
   gint64 ran;
 
-  call_handler (handler, ready);
+  done = call_handler (handler, ready, turn);
   ran = aio_meter_end (set->meter, &work, began);
   aio_count (&handler->total_ns, ran);
   if (ran > aio_load_relaxed (&handler->longest_ns))
     aio_store_relaxed (&handler->longest_ns, ran);
+  return done;
 }
 
 static void
 run_handler (AioFdSet     *set,
              AioFdHandler *handler,
-             guint         ready)
+             guint         ready,
+             AioTurn      *turn)
 {
   AioFdRun run = { set->runs, handler };
+  gboolean done;
 
   set->runs = &run;
   handler->depth++;
   aio_count (&handler->n_runs, 1);
   if (aio_meter_is_on (set->meter))
-    call_measured (set, handler, ready);
+    done = call_measured (set, handler, ready, turn);
   else
-    call_handler (handler, ready);
+    done = call_handler (handler, ready, turn);
   handler->depth--;
   set->runs = run.outer;
   /* Not in a child that the callback has made: what the kernel watches is the parent's. */
   if (handler->suspended && !aio_anchor_is_forked (set->anchor))
     resume (set, handler);
+  if (!done)
+    owe_write (set, handler);
 }
 
 /* Those that became ready in this very pass, by a look of one of its callbacks, are left to the
@@ -416,7 +458,7 @@ aio_fd_set_run (AioFdSet *set,
       unlink_ready (set, handler);
       if (!is_removed (handler) && handler->depth == 0)
         {
-          run_handler (set, handler, ready);
+          run_handler (set, handler, ready, turn);
           n++;
         }
       aio_fd_handler_unref (handler);
