@@ -10,6 +10,18 @@
 
 #define NSEC_PER_MSEC G_GINT64_CONSTANT (1000000)
 
+/* Who began to rest last in this thread, and in which iteration of which GMainContext: GLib reads
+ * the clock once for all prepare() of an iteration. All of it is compared and never followed. */
+typedef struct
+{
+  AioContext *context;
+  GMainContext *main_context;
+  int priority;
+  gint64 time;                  /* of g_source_get_time() */
+} RestMark;
+
+static __thread RestMark last_rest;
+
 static int
 ms_from_ns (gint64 ns)
 {
@@ -176,15 +188,46 @@ park (AioContext *context,
   return aio_context_park (context, AIO_SLEEP_COARSE);
 }
 
+static RestMark
+rest_mark (AioContext *context,
+           GSource    *source)
+{
+  return (RestMark) { context, g_source_get_context (source), g_source_get_priority (source),
+                      g_source_get_time (source) };
+}
+
+/* Two contexts in one GMainContext whose turns are all cut short, and who rest by turns, would let
+ * nobody of lower priority through. So one whose rest is over goes on resting if that of another
+ * one has begun in this very iteration: from then on they rest together. One of another priority
+ * has no part in it; the higher one would make the lower one rest for ever. */
+static gboolean
+rests_along (AioContext *context,
+             GSource    *source)
+{
+  RestMark mark = rest_mark (context, source);
+
+  return last_rest.context != context && last_rest.main_context == mark.main_context &&
+         last_rest.priority == mark.priority && last_rest.time == mark.time;
+}
+
 /* An iteration begins: is it the one after a turn that was cut short? The flag is down, so what
  * comes meanwhile needs no wakeup; and nobody sleeps. */
 static gboolean
-rests_now (AioContext *context)
+rests_now (AioContext *context,
+           GSource    *source)
 {
-  context->rest = context->rest == AIO_REST_NEXT ? AIO_REST_NOW : AIO_REST_NONE;
-  if (context->rest == AIO_REST_NOW)
-    context->busy.left_to_poll = FALSE;
-  return context->rest == AIO_REST_NOW;
+  if (G_LIKELY (context->rest == AIO_REST_NONE))
+    return FALSE;
+  if (context->rest == AIO_REST_NEXT)
+    last_rest = rest_mark (context, source);
+  else if (!rests_along (context, source))
+    {
+      context->rest = AIO_REST_NONE;
+      return FALSE;
+    }
+  context->rest = AIO_REST_NOW;
+  context->busy.left_to_poll = FALSE;
+  return TRUE;
 }
 
 /* May be the last that GLib calls of us for several iterations, whatever it returns. */
@@ -200,7 +243,7 @@ prepare (GSource *source,
       *timeout = timeout_of_nobody ((AioShell *) source);
       return FALSE;
     }
-  if (rests_now (context))
+  if (rests_now (context, source))
     {
       end_phase (context);
       *timeout = 0;
