@@ -254,7 +254,7 @@ test_order (Loop *loop)
   Stage stage;
   guint n_passes = 0;
 
-  g_test_summary ("C16, C3: at most N callbacks a dispatch; order kept, nothing dropped or doubled");
+  g_test_summary ("C16, C3: at most N callbacks a dispatch; in order, nothing dropped or doubled");
   stage_init_loop (&stage, loop, 1000);
   aio_context_set_budget (loop->context, limit, 0);
   for (guint i = 0; i < stage.n_tasks; i++)
@@ -342,7 +342,7 @@ test_rest (void)
 {
   Stage stage;
 
-  g_test_summary ("C16: after a dispatch that was cut short one iteration sits out, then it goes on");
+  g_test_summary ("C16: after a dispatch that was cut short it sits one iteration out and goes on");
   stage_init_by_hand (&stage, 10);
   aio_context_set_budget (stage.context, 4, 0);
   stage_schedule_all (&stage);
@@ -1003,7 +1003,7 @@ assert_both_run (Loop *loop,
 static void
 test_two_callbacks (Loop *loop)
 {
-  g_test_summary ("C16, C20: a descriptor that is readable and writable has two callbacks, each one "
+  g_test_summary ("C16, C20: a descriptor that is readable and writable has two callbacks: each "
                   "counts, and both get their turn");
   for (guint limit = 1; limit <= 7; limit++)
     assert_both_run (loop, limit);
@@ -1107,7 +1107,7 @@ produce (void *data)
 
       if (atomic_load (&producer->n_pending) > 1000)
         {
-          sched_yield ();
+          g_usleep (50);
           continue;
         }
       drop = g_new (Drop, 1);
@@ -1286,7 +1286,8 @@ test_turn_about (void)
 /* Which of them begins when is in the bits of the number. */
 static void
 share_main_context (guint begins,
-                    guint n_fellows)
+                    guint n_fellows,
+                    int   priority_step)
 {
   GMainContext *main_context = g_main_context_new ();
   Stage stages[N_FELLOWS];
@@ -1297,6 +1298,7 @@ share_main_context (guint begins,
     {
       stage_init (&stages[i], aio_context_new (), 3);
       aio_context_set_budget (stages[i].context, 2, 0);
+      aio_context_set_priority (stages[i].context, (int) i * priority_step);
       aio_context_attach (stages[i].context, main_context);
     }
   for (guint round = 0; round < 4; round++)
@@ -1332,7 +1334,12 @@ test_fellows (void)
                   "lower priority gets its own, whenever each of them began");
   for (guint n_fellows = 2; n_fellows <= N_FELLOWS; n_fellows++)
     for (guint begins = 0; begins < 1u << 2 * n_fellows; begins++)
-      share_main_context (begins, n_fellows);
+      {
+        share_main_context (begins, n_fellows, 0);
+        /* Each lower one gets in when the ones above it rest. */
+        share_main_context (begins, n_fellows, 10);
+        share_main_context (begins, n_fellows, -10);
+      }
 }
 
 /* --- An I/O thread ---------------------------------------------------------------------------- */
