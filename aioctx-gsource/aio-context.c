@@ -779,7 +779,11 @@ aio_context_poll_until (AioContext   *context,
  * bottom halves, descriptor handlers and timers do not keep each other waiting either.
  *
  * A callback that has begun is not interrupted. The clock is read after 1, 2, 4, 8, 16 callbacks,
- * and then after every 16.
+ * and then after every 16. A budget that is set by a callback is that of the next dispatch.
+ *
+ * An iteration that is sat out may find nothing to do, so do not take %FALSE from
+ * g_main_context_iteration() or g_main_context_pending() for "nothing is left". It is used up by
+ * g_main_context_pending(), too.
  *
  * The budget is that of the #GSource and of [method@Aio.Context.dispatch].
  * [method@Aio.Context.poll] and [func@Aio.bh_poll] run everything that is pending.
