@@ -226,10 +226,96 @@ bench_posts (void)
   g_main_context_unref (main_context);
 }
 
+/* --- A budget that is not hit ----------------------------------------------------------------- */
+
+#define PASS 64
+
+typedef struct
+{
+  AioContext *context;
+  GMainContext *main_context;
+  AioBH *bh[PASS];
+} Limited;
+
+/* About 200 ns of work, which is little for a callback. */
+static void
+work_a_little (gpointer data)
+{
+  static volatile guint sink;
+
+  for (guint i = 0; i < 110; i++)
+    sink++;
+}
+
+static void
+limited_init (Limited   *limited,
+              AioBHFunc  func,
+              guint      max_callbacks,
+              gint64     max_usec)
+{
+  limited->context = aio_context_new ();
+  limited->main_context = g_main_context_new ();
+  aio_context_set_budget (limited->context, max_callbacks, max_usec);
+  for (guint i = 0; i < PASS; i++)
+    limited->bh[i] = aio_bh_new (limited->context, func, NULL);
+  aio_context_attach (limited->context, limited->main_context);
+}
+
+static void
+limited_clear (Limited *limited)
+{
+  for (guint i = 0; i < PASS; i++)
+    aio_bh_delete (limited->bh[i]);
+  aio_context_detach (limited->context);
+  aio_context_unref (limited->context);
+  g_main_context_unref (limited->main_context);
+}
+
+static void
+iterate_limited (gpointer data,
+                 guint    n)
+{
+  Limited *limited = data;
+
+  for (guint i = 0; i < n; i += PASS)
+    {
+      for (guint k = 0; k < PASS; k++)
+        aio_bh_schedule (limited->bh[k]);
+      g_main_context_iteration (limited->main_context, FALSE);
+    }
+}
+
+static void
+bench_budget_of (const char *question,
+                 AioBHFunc   func)
+{
+  Limited none, number, time;
+
+  limited_init (&none, func, 0, 0);
+  limited_init (&number, func, 1000, 0);
+  limited_init (&time, func, 0, G_USEC_PER_SEC);
+  bench_run (question, (BenchPeer[]) {
+    { "no budget", iterate_limited, &none },
+    { "1000 callbacks", iterate_limited, &number },
+    { "1 second", iterate_limited, &time },
+  }, 3);
+  limited_clear (&none);
+  limited_clear (&number);
+  limited_clear (&time);
+}
+
+static void
+bench_budget (void)
+{
+  bench_budget_of ("An unhit budget, 64 callbacks a pass that do nothing; each", count_run);
+  bench_budget_of ("An unhit budget, 64 callbacks a pass that do a little; each", work_a_little);
+}
+
 int
 main (void)
 {
   bench_one_thread ();
   bench_posts ();
+  bench_budget ();
   return 0;
 }
