@@ -467,12 +467,13 @@ test_idle (void)
       g_assert_cmpuint (step.n_ran, ==, 1);
     }
   stage_assert_order (&stage, stage.n_tasks);
-  stage_assert_sleeps (&stage);
   /* And that is over: a new one waits as ever. */
   aio_bh_schedule_idle (stage.tasks[0].bh);
   step = stage_step_full (&stage, FALSE);
   g_assert_false (step.prepared);
   g_assert_cmpint (step.timeout, >, 0);
+  aio_bh_cancel (stage.tasks[0].bh);
+  stage_assert_sleeps (&stage);
   stage_clear (&stage);
 }
 
