@@ -531,8 +531,8 @@ test_silent_producer_held (void)
 {
   static const ChangeFunc silent[] = { by_schedule, by_post };
 
-  g_test_summary ("C2, R15: a producer that is stopped behind its look at the flag wakes nobody; the "
-                  "home thread comes back by itself");
+  g_test_summary ("C2, R15: a producer that is stopped behind its look at the flag wakes nobody; "
+                  "the home thread comes back by itself");
 
   aio_pause_hook = hold_victim;
   for (guint kind = 0; kind < G_N_ELEMENTS (turns); kind++)

@@ -40,14 +40,19 @@ class Mutant:
                               cwd=tree, capture_output=True, text=True, check=False)
 
 
-def known_tests(root):
-    """Names of tests, as tests/meson.build lists them."""
+def known_programs(root):
+    """Names of test programs, as tests/meson.build lists them."""
     text = (root / 'tests/meson.build').read_text(encoding='utf-8')
     return set(re.findall(r"^  '([\w-]+)': \['\w+', '\w+'\]", text, re.M))
 
 
-def complaint_about(mutant, root, tests):
-    unknown = [name for name in mutant.tests if name not in tests]
+def program_of(test):
+    """Some run a second time, with descriptors watched by poll(2)."""
+    return test.removesuffix('-fdmon-poll')
+
+
+def complaint_about(mutant, root, programs):
+    unknown = [name for name in mutant.tests if program_of(name) not in programs]
     if unknown:
         return f'there is no test {unknown[0]}'
     result = mutant.apply(root, '--dry-run', '--force')
@@ -61,7 +66,8 @@ def run(command, tree):
 def failing_test(mutant, build, tree):
     """The first of its tests that notices; None if none does. A RuntimeError if it is no mutant,
     because it does not compile."""
-    built = run(['ninja', '-C', build, *(f'tests/test-{name}' for name in mutant.tests)], tree)
+    programs = {f'tests/test-{program_of(name)}' for name in mutant.tests}
+    built = run(['ninja', '-C', build, *sorted(programs)], tree)
     if built.returncode != 0:
         raise RuntimeError('does not compile:\n' + built.stdout[-2000:])
     for name in mutant.tests:
@@ -103,10 +109,10 @@ def report(number, mutant, good, remark):
 
 
 def check(root, mutants):
-    tests = known_tests(root)
+    programs = known_programs(root)
     good = True
     for number, mutant in enumerate(mutants, 1):
-        complaint = complaint_about(mutant, root, tests)
+        complaint = complaint_about(mutant, root, programs)
         good &= report(number, mutant, complaint is None, complaint or 'applies')
     return good
 
