@@ -2,7 +2,7 @@
 /* A file name may hold any byte but '/' and NUL. In a list of sums, which has one file a line,
  * sha256sum and its kin write three of them as \n, \r and \\, and mark the line with a backslash
  * in front of the sum. */
-#include "filesum.h"
+#include "hasher.h"
 
 #include <string.h>
 

@@ -7,10 +7,10 @@
  * there. Between the one and the other the batch is ours. No message is allocated, no lock is held,
  * and there is never more than one batch on the way.
  *
- * For the progress bar the finder also counts how many files there will be. That is a second bottom
+ * For a progress bar the finder also counts how many files there will be. That is a second bottom
  * half in the same thread, with a walk of its own; as both do a little and schedule themselves
  * again, they go on side by side. */
-#include "filesum.h"
+#include "hasher.h"
 
 /* How many steps of a source make up one run of a bottom half. */
 #define STEPS_PER_RUN 64
@@ -18,7 +18,7 @@
 struct _Finder
 {
   /* Immutable. */
-  Filesum *filesum;
+  Hasher *hasher;
   AioIOThread *thread;
   AioBH *search;
   AioBH *count;                 /* NULL if there is nothing to count for */
@@ -51,7 +51,7 @@ finder_search (gpointer data)
     }
 
   if (self->at_end || self->batch->len == FILES_PER_BATCH)
-    aio_bh_schedule (self->filesum->found);
+    aio_bh_schedule (self->hasher->found);
   else
     aio_bh_schedule (self->search);
 }
@@ -61,8 +61,9 @@ static void
 finder_counted (gpointer data)
 {
   Finder *self = data;
+  Hasher *hasher = self->hasher;
 
-  progress_set_total (self->filesum->progress, self->n_files, self->n_bytes);
+  hasher->events->counted (hasher->data, self->n_files, self->n_bytes);
 }
 
 static void
@@ -89,7 +90,7 @@ finder_count (gpointer data)
   if (more)
     aio_bh_schedule (self->count);
   else
-    aio_context_post (self->filesum->context, finder_counted, self, NULL);
+    aio_context_post (self->hasher->context, finder_counted, self, NULL);
 }
 
 /* Main thread: starts the search for the next batch. */
@@ -121,30 +122,30 @@ finder_get_context (Finder *self)
 }
 
 static Source *
-source_new (const Options  *options,
-            GError        **error)
+source_new (const Work  *work,
+            GError     **error)
 {
-  if (options->check != NULL)
-    return list_new (options->check, options, error);
-  return walk_new (options->paths);
+  if (work->check != NULL)
+    return list_new (work->check, work->algorithm, error);
+  return walk_new (work->paths);
 }
 
 /* A list that comes through a pipe can be read only once. */
 static gboolean
-can_be_counted (const Options *options)
+can_be_counted (const Work *work)
 {
-  return options->check == NULL || g_file_test (options->check, G_FILE_TEST_IS_REGULAR);
+  return work->check == NULL || g_file_test (work->check, G_FILE_TEST_IS_REGULAR);
 }
 
 Finder *
-finder_new (Filesum  *filesum,
-            GError  **error)
+finder_new (Hasher  *hasher,
+            GError **error)
 {
   Finder *self = g_new0 (Finder, 1);
 
-  self->filesum = filesum;
+  self->hasher = hasher;
   self->batch = g_ptr_array_new ();
-  self->source = source_new (&filesum->options, error);
+  self->source = source_new (&hasher->work, error);
   if (self->source != NULL)
     self->thread = aio_io_thread_new ("finder", error);
   if (self->thread == NULL)
@@ -154,8 +155,8 @@ finder_new (Filesum  *filesum,
     }
 
   self->search = aio_bh_new (finder_get_context (self), finder_search, self);
-  if (filesum->progress != NULL && can_be_counted (&filesum->options))
-    self->counted = source_new (&filesum->options, NULL);
+  if (hasher->work.count && can_be_counted (&hasher->work))
+    self->counted = source_new (&hasher->work, NULL);
   if (self->counted != NULL)
     {
       self->count = aio_bh_new (finder_get_context (self), finder_count, self);

@@ -1,28 +1,28 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The main thread's part: what the finder found is dealt out to the workers, what they have done is
- * printed, and all of it is kept within bounds.
+ * handed on, and all of it is kept within bounds.
  *
  * Whatever happens, a batch found or a file done, is noted, and "advance" is scheduled to see what
  * can be done next. A hundred files may be done before it runs; it runs once. */
-#include "filesum.h"
+#include "hasher.h"
 
-/* A job stands in line until all before it are printed. That makes the output the same, whatever
+/* A job stands in line until all before it are handed on. That makes the output the same, whatever
  * worker was first. */
 static void
-flow_print (Filesum *self)
+flow_hand_on (Hasher *self)
 {
   Job *job = g_queue_peek_head (&self->order);
 
-  while (job != NULL && job->done && !self->broken)
+  while (job != NULL && job->done && !self->refused)
     {
-      output_job (self, job);
+      self->refused = !self->events->job_done (self->data, job);
       job_free (g_queue_pop_head (&self->order));
       job = g_queue_peek_head (&self->order);
     }
 }
 
 static Worker *
-flow_choose_worker (Filesum *self)
+flow_choose_worker (Hasher *self)
 {
   Worker *lightest = g_ptr_array_index (self->workers, 0);
 
@@ -39,7 +39,7 @@ flow_choose_worker (Filesum *self)
 /* A worker gets a few files ahead, so that it need not wait for us between two. A small file never
  * goes behind a huge one while another worker has less to do: load counts bytes. */
 static void
-flow_deal (Filesum *self)
+flow_deal (Hasher *self)
 {
   Worker *worker = flow_choose_worker (self);
 
@@ -52,7 +52,7 @@ flow_deal (Filesum *self)
 
 /* This is what keeps memory flat: the finder goes on only when there is room for a batch. */
 static void
-flow_ask (Filesum *self)
+flow_ask (Hasher *self)
 {
   if (self->asked || finder_at_end (self->finder))
     return;
@@ -62,25 +62,33 @@ flow_ask (Filesum *self)
   finder_ask (self->finder);
 }
 
-void
-flow_advance (gpointer filesum)
+static gboolean
+flow_is_over (Hasher *self)
 {
-  Filesum *self = filesum;
+  return self->refused || (!self->asked && g_queue_is_empty (&self->order));
+}
 
-  flow_print (self);
+void
+flow_advance (gpointer hasher)
+{
+  Hasher *self = hasher;
+
+  flow_hand_on (self);
   if (self->stopping)
     return;
 
   flow_deal (self);
   flow_ask (self);
-  if (self->broken || (!self->asked && g_queue_is_empty (&self->order)))
-    g_main_loop_quit (self->loop);
+  if (self->finished || !flow_is_over (self))
+    return;
+  self->finished = TRUE;
+  self->events->finished (self->data);
 }
 
 void
-flow_found (gpointer filesum)
+flow_found (gpointer hasher)
 {
-  Filesum *self = filesum;
+  Hasher *self = hasher;
   Job *job;
 
   self->asked = FALSE;
@@ -94,8 +102,8 @@ flow_found (gpointer filesum)
 }
 
 void
-flow_done (Filesum *self,
-           Job     *job)
+flow_done (Hasher *self,
+           Job    *job)
 {
   if (job->digest != NULL)
     self->files++;

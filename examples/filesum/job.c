@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "filesum.h"
+#include "hasher.h"
 
 Job *
 job_new (const char *path,
@@ -37,6 +37,16 @@ const char *
 job_get_problem (Job *job)
 {
   return job->problem != NULL ? job->problem : g_strerror (job->error_number);
+}
+
+/* The line of a list of sums, as sha256sum prints it; the job must not have failed. */
+char *
+job_format_sum (Job *job)
+{
+  gboolean escape = escape_is_needed (job->path);
+  g_autofree char *name = escape_name (job->path);
+
+  return g_strdup_printf ("%s%s  %s\n", escape ? "\\" : "", job->digest, name);
 }
 
 void

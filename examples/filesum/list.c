@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Reads a list of sums to check, a line at a time: "SUM  NAME" or "SUM *NAME", with a backslash in
  * front if the name is escaped. Empty lines and comments are passed over. */
-#include "filesum.h"
+#include "hasher.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -93,7 +94,7 @@ list_free (Source *source)
 
 Source *
 list_new (const char     *path,
-          const Options  *options,
+          GChecksumType   algorithm,
           GError        **error)
 {
   FILE *file = fopen (path, "re");
@@ -112,6 +113,6 @@ list_new (const char     *path,
   self->parent.step = list_step;
   self->parent.free = list_free;
   self->file = file;
-  self->digest_length = 2 * g_checksum_type_get_length (options->algorithm);
+  self->digest_length = 2 * g_checksum_type_get_length (algorithm);
   return &self->parent;
 }

@@ -37,6 +37,43 @@ catch_sigint (Filesum *self)
   sigaction (SIGINT, &action, NULL);
 }
 
+static gboolean
+on_job_done (gpointer  data,
+             Job      *job)
+{
+  return output_job (data, job);
+}
+
+static void
+on_counted (gpointer data,
+            guint64  files,
+            guint64  bytes)
+{
+  Filesum *self = data;
+
+  progress_set_total (self->progress, files, bytes);
+}
+
+static void
+on_finished (gpointer data)
+{
+  Filesum *self = data;
+
+  g_main_loop_quit (self->loop);
+}
+
+/* In the thread of a worker. */
+static void
+on_ticked (gpointer data)
+{
+  Filesum *self = data;
+
+  if (self->progress != NULL)
+    progress_tick (self->progress);
+}
+
+static const HasherEvents events = { on_job_done, on_counted, on_finished, on_ticked };
+
 /* One AioContext, attached to a plain GMainLoop: from here on it runs with everything else that a
  * GLib program has in its main loop. */
 static gboolean
@@ -49,45 +86,20 @@ filesum_init (Filesum  *self,
   aio_context_attach (self->context, NULL);
   self->loop = g_main_loop_new (NULL, FALSE);
 
-  self->advance = aio_bh_new (self->context, flow_advance, self);
-  self->found = aio_bh_new (self->context, flow_found, self);
   self->interrupt = aio_bh_new (self->context, interrupted, self);
-
-  self->workers = g_ptr_array_new ();
-  g_queue_init (&self->order);
-  g_queue_init (&self->waiting);
   if (self->options.progress)
     self->progress = progress_new (self);
-  return TRUE;
-}
-
-static gboolean
-filesum_start_threads (Filesum  *self,
-                       GError  **error)
-{
-  for (int i = 0; i < self->options.n_workers; i++)
-    {
-      Worker *worker = worker_new (self, i, error);
-
-      if (worker == NULL)
-        return FALSE;
-      g_ptr_array_add (self->workers, worker);
-    }
-  self->finder = finder_new (self, error);
-  return self->finder != NULL;
+  self->hasher = hasher_new (self->context, &self->options.work, &events, self, error);
+  return self->hasher != NULL;
 }
 
 /* The threads stop, each within one block. What they had sent us by then is still on its way, and
  * one last look at the context takes delivery of it. */
 static void
-filesum_stop_threads (Filesum *self)
+filesum_stop (Filesum *self)
 {
-  if (self->finder != NULL)
-    finder_stop (self->finder);
-  for (guint i = 0; i < self->workers->len; i++)
-    worker_stop (g_ptr_array_index (self->workers, i));
-
-  self->stopping = TRUE;
+  hasher_stop (self->hasher);
+  hasher_join (self->hasher);
   while (aio_context_poll (self->context, FALSE))
     ;
 }
@@ -109,14 +121,14 @@ filesum_print_stats (Filesum *self)
   AioContextStats sum = { 0 };
 
   add_stats (&sum, self->context);
-  add_stats (&sum, finder_get_context (self->finder));
-  for (guint i = 0; i < self->workers->len; i++)
-    add_stats (&sum, worker_get_context (g_ptr_array_index (self->workers, i)));
+  add_stats (&sum, finder_get_context (self->hasher->finder));
+  for (guint i = 0; i < self->hasher->workers->len; i++)
+    add_stats (&sum, worker_get_context (g_ptr_array_index (self->hasher->workers, i)));
 
   output_message (self,
                   "%" G_GUINT64_FORMAT " files, %" G_GUINT64_FORMAT " bytes, "
                   "%" G_GUINT64_FORMAT " bottom halves run, %" G_GUINT64_FORMAT " wakeups sent",
-                  self->files, self->bytes, sum.runs, sum.wakeups_sent);
+                  self->hasher->files, self->hasher->bytes, sum.runs, sum.wakeups_sent);
 }
 
 /* The last words, when all the work is done or Ctrl-C was pressed. */
@@ -127,7 +139,7 @@ filesum_conclude (Filesum *self)
     progress_finish (self->progress);
   if (self->interrupted)
     output_message (self, "interrupted");
-  else if (self->options.check != NULL)
+  else if (self->options.work.check != NULL)
     output_verdict (self);
   if (self->options.stats)
     filesum_print_stats (self);
@@ -139,18 +151,12 @@ static void
 filesum_clear (Filesum *self)
 {
   signal (SIGINT, SIG_DFL);
-  aio_bh_delete (self->advance);
-  aio_bh_delete (self->found);
-  aio_bh_delete (self->interrupt);
+  g_clear_pointer (&self->interrupt, aio_bh_delete);
   g_clear_pointer (&self->progress, progress_free);
+  g_clear_pointer (&self->hasher, hasher_free);
 
-  g_clear_pointer (&self->finder, finder_free);
-  for (guint i = 0; i < self->workers->len; i++)
-    worker_free (g_ptr_array_index (self->workers, i));
-  g_ptr_array_unref (self->workers);
-  g_queue_clear (&self->waiting);
-  g_queue_clear_full (&self->order, (GDestroyNotify) job_free);
-
+  if (self->context == NULL)
+    return;
   aio_context_detach (self->context);
   aio_context_unref (self->context);
   g_main_loop_unref (self->loop);
@@ -161,21 +167,13 @@ filesum_run (Filesum  *self,
              GError  **error)
 {
   ExitStatus status = EXIT_SOME_FAILED;
-  gboolean started;
 
-  if (!filesum_init (self, error))
-    return status;
-
-  started = filesum_start_threads (self, error);
-  if (started)
+  if (filesum_init (self, error))
     {
       catch_sigint (self);
-      aio_bh_schedule (self->advance);
+      hasher_start (self->hasher);
       g_main_loop_run (self->loop);
-    }
-  filesum_stop_threads (self);
-  if (started)
-    {
+      filesum_stop (self);
       filesum_conclude (self);
       status = self->interrupted ? EXIT_INTERRUPTED : self->status;
     }

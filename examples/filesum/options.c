@@ -13,7 +13,7 @@ static const char summary[] =
   "Several files are read at the same time. The output is in order all the same: depth first,\n"
   "the names in a folder in byte order.";
 
-/* The bounds are the ones that filesum.h sets. */
+/* The bounds are the ones that hasher.h sets. */
 static const char description[] =
   "A PATH that is a symbolic link is followed. Symbolic links inside a folder are passed over.\n"
   "Other things that are no regular files (devices, pipes, sockets) are named on standard error\n"
@@ -67,7 +67,7 @@ options_set_algorithm (Options     *options,
   for (guint i = 0; i < G_N_ELEMENTS (algorithms); i++)
     if (g_ascii_strcasecmp (name, algorithms[i].name) == 0)
       {
-        options->algorithm = algorithms[i].type;
+        options->work.algorithm = algorithms[i].type;
         options->algorithm_name = algorithms[i].upper_name;
         return TRUE;
       }
@@ -87,6 +87,7 @@ options_set_progress (Options     *options,
     options->progress = FALSE;
   else
     return usage_error (error, when, "--progress is auto, always or never");
+  options->work.count = options->progress;
   return TRUE;
 }
 
@@ -95,19 +96,20 @@ static gboolean
 options_validate (const Options  *options,
                   GError        **error)
 {
-  if (options->n_workers < 1 || options->n_workers > MAX_WORKERS)
+  if (options->work.n_workers < 1 || options->work.n_workers > MAX_WORKERS)
     return usage_error (error, "-j", "the number of threads is 1 to " G_STRINGIFY (MAX_WORKERS));
   if (options->version)
     return TRUE;
 
-  if (options->check != NULL && options->paths != NULL)
-    return usage_error (error, options->paths[0], "--check takes no PATH beside its FILE");
-  if (options->check == NULL && options->paths == NULL)
+  if (options->work.check != NULL && options->work.paths != NULL)
+    return usage_error (error, options->work.paths[0], "--check takes no PATH beside its FILE");
+  if (options->work.check == NULL && options->work.paths == NULL)
     return usage_error (error, "PATH", "missing, name a file or a folder");
 
-  if (options->check != NULL && strcmp (options->check, "-") == 0)
+  if (options->work.check != NULL && strcmp (options->work.check, "-") == 0)
     return usage_error (error, "-", "write /dev/stdin for standard input");
-  if (options->check == NULL && g_strv_contains ((const char *const *) options->paths, "-"))
+  if (options->work.check == NULL
+      && g_strv_contains ((const char *const *) options->work.paths, "-"))
     return usage_error (error, "-", "standard input is not read; write ./- for a file named so");
   return TRUE;
 }
@@ -140,22 +142,22 @@ options_parse (Options  *options,
   g_autofree char *algorithm = NULL;
   g_autofree char *progress = NULL;
   const GOptionEntry entries[] = {
-    { "jobs", 'j', 0, G_OPTION_ARG_INT, &options->n_workers,
+    { "jobs", 'j', 0, G_OPTION_ARG_INT, &options->work.n_workers,
       "Hash with N threads (default: one per processor)", "N" },
     { "algorithm", 'a', 0, G_OPTION_ARG_STRING, &algorithm, ALGORITHMS, "NAME" },
-    { "check", 'c', 0, G_OPTION_ARG_FILENAME, &options->check,
+    { "check", 'c', 0, G_OPTION_ARG_FILENAME, &options->work.check,
       "Read sums from FILE and check them", "FILE" },
     { "progress", 0, 0, G_OPTION_ARG_STRING, &progress,
       "Show a progress bar: auto (default: on a terminal), always or never", "WHEN" },
     { "stats", 0, 0, G_OPTION_ARG_NONE, &options->stats,
       "Say on standard error how much work it was", NULL },
     { "version", 0, 0, G_OPTION_ARG_NONE, &options->version, "Print the version", NULL },
-    { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &options->paths, NULL, "PATH…" },
+    { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &options->work.paths, NULL, "PATH…" },
     G_OPTION_ENTRY_NULL
   };
   g_autoptr (GOptionContext) context = g_option_context_new (NULL);
 
-  options->n_workers = CLAMP (g_get_num_processors (), 1, MAX_WORKERS);
+  options->work.n_workers = CLAMP (g_get_num_processors (), 1, MAX_WORKERS);
   g_option_context_add_main_entries (context, entries, NULL);
   g_option_context_set_summary (context, summary);
   g_option_context_set_description (context, description);
@@ -168,6 +170,6 @@ options_parse (Options  *options,
 void
 options_clear (Options *options)
 {
-  g_strfreev (options->paths);
-  g_free (options->check);
+  g_strfreev (options->work.paths);
+  g_free (options->work.check);
 }

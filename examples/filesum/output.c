@@ -24,34 +24,32 @@ output_message (Filesum    *self,
   fputc ('\n', stderr);
 }
 
-/* Standard output may be a full disk, or a pipe that nobody reads any more. */
-static void
+/* Standard output may be a full disk, or a pipe that nobody reads any more. FALSE then. */
+static gboolean
 output_line (Filesum    *self,
              const char *line)
 {
   if (self->progress != NULL)
     progress_hide (self->progress, stdout);
   if (fputs (line, stdout) != EOF && fflush (stdout) != EOF)
-    return;
+    return TRUE;
 
   output_message (self, "write error: %s", g_strerror (errno));
-  self->broken = TRUE;
   self->status = EXIT_SOME_FAILED;
+  return FALSE;
 }
 
-static void
+static gboolean
 output_sum (Filesum *self,
             Job     *job)
 {
-  gboolean escape = escape_is_needed (job->path);
-  g_autofree char *name = escape_name (job->path);
-  g_autofree char *line = g_strdup_printf ("%s%s  %s\n", escape ? "\\" : "", job->digest, name);
+  g_autofree char *line = job_format_sum (job);
 
-  output_line (self, line);
+  return output_line (self, line);
 }
 
 /* As sha256sum -c does it: here, other than in a list, only a newline makes it escape the name. */
-static void
+static gboolean
 output_check (Filesum    *self,
               Job        *job,
               const char *verdict)
@@ -60,7 +58,7 @@ output_check (Filesum    *self,
   g_autofree char *name = escape ? escape_name (job->path) : g_strdup (job->path);
   g_autofree char *line = g_strdup_printf ("%s%s: %s\n", escape ? "\\" : "", name, verdict);
 
-  output_line (self, line);
+  return output_line (self, line);
 }
 
 /* What went wrong and with what: the file, and with --check the line of the list before it. */
@@ -71,9 +69,9 @@ output_problem (Filesum    *self,
 {
   GString *text = g_string_new (NULL);
 
-  if (self->options.check != NULL)
+  if (self->options.work.check != NULL)
     {
-      g_autofree char *list = printable_name (self->options.check);
+      g_autofree char *list = printable_name (self->options.work.check);
 
       g_string_append_printf (text, "%s:%u: ", list, job->line);
     }
@@ -88,7 +86,7 @@ output_problem (Filesum    *self,
   self->status = EXIT_SOME_FAILED;
 }
 
-static void
+static gboolean
 output_checked_job (Filesum *self,
                     Job     *job)
 {
@@ -96,36 +94,35 @@ output_checked_job (Filesum *self,
     {
       self->n_bad_lines++;
       output_problem (self, job, job_get_problem (job));
+      return TRUE;
     }
-  else if (job_has_failed (job))
+  if (job_has_failed (job))
     {
       self->n_unreadable++;
       output_problem (self, job, job_get_problem (job));
-      output_check (self, job, "FAILED open or read");
+      return output_check (self, job, "FAILED open or read");
     }
-  else if (g_ascii_strcasecmp (job->digest, job->expected) != 0)
+  if (g_ascii_strcasecmp (job->digest, job->expected) != 0)
     {
       self->n_differ++;
       output_problem (self, job, "computed checksum did NOT match");
-      output_check (self, job, "FAILED");
+      return output_check (self, job, "FAILED");
     }
-  else
-    {
-      self->n_matched++;
-      output_check (self, job, "OK");
-    }
+  self->n_matched++;
+  return output_check (self, job, "OK");
 }
 
-void
+/* FALSE: there is no point in going on. */
+gboolean
 output_job (Filesum *self,
             Job     *job)
 {
-  if (self->options.check != NULL)
-    output_checked_job (self, job);
-  else if (job_has_failed (job))
-    output_problem (self, job, job_get_problem (job));
-  else
-    output_sum (self, job);
+  if (self->options.work.check != NULL)
+    return output_checked_job (self, job);
+  if (!job_has_failed (job))
+    return output_sum (self, job);
+  output_problem (self, job, job_get_problem (job));
+  return TRUE;
 }
 
 static void
@@ -143,7 +140,7 @@ void
 output_verdict (Filesum *self)
 {
   guint64 n_good_lines = self->n_matched + self->n_differ + self->n_unreadable;
-  g_autofree char *list = printable_name (self->options.check);
+  g_autofree char *list = printable_name (self->options.work.check);
 
   if (n_good_lines == 0)
     {

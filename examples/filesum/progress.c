@@ -52,7 +52,7 @@ progress_get_fraction (Progress *self,
                        guint64   bytes)
 {
   double total = (double) self->total_bytes + (double) self->total_files * FILE_COST;
-  double done = (double) bytes + (double) self->filesum->files * FILE_COST;
+  double done = (double) bytes + (double) self->filesum->hasher->files * FILE_COST;
 
   return total > 0 ? CLAMP (done / total, 0.0, 1.0) : 1.0;
 }
@@ -82,7 +82,7 @@ static GString *
 progress_describe (Progress *self)
 {
   GString *text = g_string_new (NULL);
-  guint64 bytes = atomic_load_explicit (&self->filesum->bytes, memory_order_relaxed);
+  guint64 bytes = atomic_load_explicit (&self->filesum->hasher->bytes, memory_order_relaxed);
   double seconds = (double) (g_get_monotonic_time () - self->started) / G_USEC_PER_SEC;
   g_autofree char *done = format_bytes (bytes);
   g_autofree char *rate = format_bytes (bytes / MAX (seconds, 0.001));
@@ -93,7 +93,7 @@ progress_describe (Progress *self)
       fraction = progress_get_fraction (self, bytes);
       append_bar (text, fraction);
     }
-  g_string_append_printf (text, "%" G_GUINT64_FORMAT, self->filesum->files);
+  g_string_append_printf (text, "%" G_GUINT64_FORMAT, self->filesum->hasher->files);
   if (self->total_is_known)
     g_string_append_printf (text, "/%" G_GUINT64_FORMAT, self->total_files);
   g_string_append_printf (text, " files  %s  %s/s", done, rate);

@@ -3,7 +3,7 @@
  *
  * A recursive function would be shorter, but it could not stop in the middle and go on later. So
  * the stack that such a function would have is kept here, and walk_step() does one thing on it. */
-#include "filesum.h"
+#include "hasher.h"
 
 #include <dirent.h>
 #include <errno.h>

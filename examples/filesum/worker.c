@@ -6,7 +6,7 @@
  * two blocks the thread's loop is free to do other things: to take the next file that is posted,
  * and to stop. That is why nothing in here asks "was I cancelled?": aio_io_thread_stop() lets the
  * run that is scheduled come to its end, and does not wait for the one that this one schedules. */
-#include "filesum.h"
+#include "hasher.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,7 +18,7 @@
 struct _Worker
 {
   /* Immutable. */
-  Filesum *filesum;
+  Hasher *hasher;
   AioIOThread *thread;
   AioBH *work;
 
@@ -42,7 +42,7 @@ job_get_load (Job *job)
 }
 
 /* Main thread: a job comes back. Only here may it be marked as done. If the worker did that, the
- * main thread might see the mark at once, print the job and free it, and this post would still be
+ * main thread might see the mark at once, hand the job on and free it, and this post would still be
  * to come. */
 static void
 worker_done (gpointer data)
@@ -53,7 +53,7 @@ worker_done (gpointer data)
   self->n_jobs--;
   self->load -= job_get_load (job);
   job->done = TRUE;
-  flow_done (self->filesum, job);
+  flow_done (self->hasher, job);
 }
 
 static void
@@ -66,7 +66,7 @@ worker_finish_job (Worker *self)
   self->fd = -1;
 
   /* From here on the job is the main thread's. */
-  aio_context_post (self->filesum->context, worker_done, job, NULL);
+  aio_context_post (self->hasher->context, worker_done, job, NULL);
 }
 
 /* The file may have changed since it was found: it may be gone, or be a pipe by now. O_NONBLOCK
@@ -104,7 +104,7 @@ worker_read_block (Worker *self)
     self->job->error_number = errno;
 
   g_checksum_update (self->checksum, self->block, filled);
-  atomic_fetch_add_explicit (&self->filesum->bytes, filled, memory_order_relaxed);
+  atomic_fetch_add_explicit (&self->hasher->bytes, filled, memory_order_relaxed);
   if (n == 0)
     self->job->digest = g_strdup (g_checksum_get_string (self->checksum));
   return n > 0;
@@ -126,8 +126,7 @@ worker_work (gpointer data)
 
   if (job_has_failed (self->job) || !worker_read_block (self))
     worker_finish_job (self);
-  if (self->filesum->progress != NULL)
-    progress_tick (self->filesum->progress);
+  self->hasher->events->ticked (self->hasher->data);
 
   /* Legal, and no endless loop: it runs again in the next pass, never in this one. */
   aio_bh_schedule (self->work);
@@ -174,9 +173,9 @@ worker_get_context (Worker *self)
 }
 
 Worker *
-worker_new (Filesum  *filesum,
-            guint     number,
-            GError  **error)
+worker_new (Hasher  *hasher,
+            guint    number,
+            GError **error)
 {
   g_autofree char *name = g_strdup_printf ("worker-%u", number);
   g_autoptr (AioIOThread) thread = aio_io_thread_new (name, error);
@@ -186,11 +185,11 @@ worker_new (Filesum  *filesum,
     return NULL;
 
   self = g_new0 (Worker, 1);
-  self->filesum = filesum;
+  self->hasher = hasher;
   self->thread = g_steal_pointer (&thread);
   self->work = aio_bh_new (worker_get_context (self), worker_work, self);
   self->fd = -1;
-  self->checksum = g_checksum_new (filesum->options.algorithm);
+  self->checksum = g_checksum_new (hasher->work.algorithm);
   self->block = g_malloc (BLOCK_SIZE);
   return self;
 }
