@@ -142,6 +142,8 @@ void          worker_give         (Worker              *self,
                                    Job                 *job);
 guint64       worker_get_load     (Worker              *self);
 gboolean      worker_is_full      (Worker              *self);
+const char   *worker_get_current  (Worker              *self,
+                                   double              *fraction);
 AioContext   *worker_get_context  (Worker              *self);
 void          worker_stop         (Worker              *self);
 void          worker_free         (Worker              *self);

@@ -22,9 +22,12 @@ struct _Worker
   AioIOThread *thread;
   AioBH *work;
 
-  /* Main thread only: what is with this worker. */
-  guint n_jobs;
+  /* Main thread only: what is with this worker, in order. It reads the first. */
+  GQueue given;
   guint64 load;
+
+  /* Any thread; the worker's writes. For a picture only, so nothing depends on its order. */
+  _Atomic guint64 position;     /* read so far of that file */
 
   /* The worker's thread only. */
   GQueue jobs;                  /* borrowed: the main thread's queue owns them */
@@ -50,7 +53,7 @@ worker_done (gpointer data)
   Job *job = data;
   Worker *self = job->worker;
 
-  self->n_jobs--;
+  g_queue_pop_head (&self->given);
   self->load -= job_get_load (job);
   job->done = TRUE;
   flow_done (self->hasher, job);
@@ -84,6 +87,7 @@ worker_open (Worker *self)
   else if (!S_ISREG (st.st_mode))
     self->job->problem = "not a regular file, not read";
   g_checksum_reset (self->checksum);
+  atomic_store_explicit (&self->position, 0, memory_order_relaxed);
 }
 
 /* Reads until the block is full, because files in /proc come in small pieces. Returns FALSE when
@@ -105,6 +109,7 @@ worker_read_block (Worker *self)
 
   g_checksum_update (self->checksum, self->block, filled);
   atomic_fetch_add_explicit (&self->hasher->bytes, filled, memory_order_relaxed);
+  atomic_fetch_add_explicit (&self->position, filled, memory_order_relaxed);
   if (n == 0)
     self->job->digest = g_strdup (g_checksum_get_string (self->checksum));
   return n > 0;
@@ -149,7 +154,7 @@ worker_give (Worker *self,
              Job    *job)
 {
   job->worker = self;
-  self->n_jobs++;
+  g_queue_push_tail (&self->given, job);
   self->load += job_get_load (job);
   aio_context_post (worker_get_context (self), worker_take, job, NULL);
 }
@@ -163,7 +168,23 @@ worker_get_load (Worker *self)
 gboolean
 worker_is_full (Worker *self)
 {
-  return self->n_jobs == FILES_PER_WORKER;
+  return self->given.length == FILES_PER_WORKER;
+}
+
+/* Main thread: the file that the worker reads, or NULL; and how much of it is read, from 0 to 1. It
+ * may have gone on to the next one a moment ago: good enough for whoever looks at it. */
+const char *
+worker_get_current (Worker *self,
+                    double *fraction)
+{
+  Job *job = g_queue_peek_head (&self->given);
+  guint64 position = atomic_load_explicit (&self->position, memory_order_relaxed);
+
+  /* A small file is read at one go. */
+  *fraction = job == NULL ? 0.0 : 1.0;
+  if (job != NULL && job->size > BLOCK_SIZE)
+    *fraction = MIN ((double) position / (double) job->size, 1.0);
+  return job != NULL ? job->path : NULL;
 }
 
 AioContext *
@@ -210,6 +231,7 @@ worker_free (Worker *self)
   if (self->fd >= 0)
     close (self->fd);
   g_queue_clear (&self->jobs);
+  g_queue_clear (&self->given);
   g_checksum_free (self->checksum);
   g_free (self->block);
   g_free (self);
