@@ -2,9 +2,9 @@
 /* The program: a context in the main loop of GTK, the actions, and the command line. */
 #include "gtk-filesum.h"
 
-/* Frames and events come first: GTK draws at GDK_PRIORITY_REDRAW. What the threads send is looked
- * at when there is nothing to draw. */
-#define PRIORITY (GDK_PRIORITY_REDRAW + 10)
+/* What the threads send keeps the window from drawing for this long, in microseconds, and no
+ * longer: then the main loop looks at everything else before it goes on. */
+#define BUDGET 2000
 
 struct _FilesumApp
 {
@@ -81,6 +81,7 @@ app_attach_context (FilesumApp *self)
 {
   self->context = aio_context_new_full ("window", NULL);
   aio_context_set_priority (self->context, self->options.priority);
+  aio_context_set_budget (self->context, 0, self->options.budget);
   aio_context_attach (self->context, NULL);
 }
 
@@ -113,6 +114,8 @@ options_are_valid (Options *options)
 
   if (options->n_workers < 1 || options->n_workers > 256)
     problem = "--jobs is 1 to 256";
+  else if (options->budget < 0)
+    problem = "--budget is 0 or more";
   else if (options->paths == NULL && (options->benchmark || options->output != NULL))
     problem = "which folders?";
   if (problem != NULL)
@@ -166,14 +169,17 @@ filesum_app_init (FilesumApp *self)
     { "screenshot-at", 0, 0, G_OPTION_ARG_INT, &options->screenshot_at,
       "Take it after N files (default: at the end)", "N" },
     { "priority", 0, 0, G_OPTION_ARG_INT, &options->priority,
-      "The priority of the context in the main loop (default: behind drawing)", "N" },
+      "The priority of the context in the main loop (default: 0)", "N" },
+    { "budget", 0, 0, G_OPTION_ARG_INT, &options->budget,
+      "How long it may keep the window busy at a time (default: 2000; 0: no limit)", "USEC" },
     { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &options->paths, NULL,
       "[FOLDER…]" },
     G_OPTION_ENTRY_NULL
   };
 
   options->n_workers = CLAMP (g_get_num_processors (), 1, 256);
-  options->priority = PRIORITY;
+  options->priority = G_PRIORITY_DEFAULT;
+  options->budget = BUDGET;
   g_application_add_main_option_entries (G_APPLICATION (self), entries);
 }
 

@@ -26,15 +26,19 @@
 #define SUM_TYPE_ROW (sum_row_get_type ())
 G_DECLARE_FINAL_TYPE (SumRow, sum_row, SUM, ROW, GObject)
 
+char         *sum_row_get_name         (SumRow            *self);
+char         *sum_row_get_size         (SumRow            *self);
+const char   *sum_row_get_sum          (SumRow            *self);
 char         *sum_row_format           (SumRow            *self);
 
 #define SUM_TYPE_LIST (sum_list_get_type ())
 G_DECLARE_FINAL_TYPE (SumList, sum_list, SUM, LIST, GObject)
 
-SumList      *sum_list_new             (AioContext        *context);
+SumList      *sum_list_new             (void);
 void          sum_list_add             (SumList           *self,
                                         Job               *job);
-void          sum_list_flush           (gpointer           list);
+void          sum_list_flush           (SumList           *self,
+                                        guint              at_most);
 char         *sum_list_format          (SumList           *self,
                                         gsize             *length);
 
@@ -100,6 +104,7 @@ typedef struct
   GStrv paths;                  /* or NULL */
   int n_workers;
   int priority;
+  int budget;                   /* in microseconds; 0: none */
   gboolean benchmark;
   char *output;
   char *screenshot;

@@ -77,7 +77,7 @@ run_end (gpointer data)
 
   /* What the threads had sent before they ended is here by now, and goes into the list. */
   flow_advance (self->hasher);
-  sum_list_flush (self->sums);
+  sum_list_flush (self->sums, G_MAXUINT);
   self->files = run_get_files (self);
   self->bytes = run_get_bytes (self);
   self->ended = g_get_monotonic_time ();
@@ -185,7 +185,7 @@ run_new (AioContext        *context,
 
   self->context = aio_context_ref (context);
   self->tick = aio_bh_ref (tick);
-  self->sums = sum_list_new (context);
+  self->sums = sum_list_new ();
   self->paths = g_strdupv ((GStrv) paths);
   work.paths = self->paths;
   self->hasher = hasher_new (context, &work, &events, self, error);

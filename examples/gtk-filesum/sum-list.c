@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The list of what was done. Thousands of files a second may come in. Each only waits to be shown
- * and schedules "flush", and however many they are, they enter the list at once: a GtkColumnView
+/* The list of what was done. Thousands of files a second may come in. Each only waits to be shown,
+ * and however many they are, sum_list_flush() enters them into the list at once: a GtkColumnView
  * has work to do for each items-changed. */
 #include "gtk-filesum.h"
 
@@ -13,50 +13,7 @@ struct _SumRow
   guint64 size;
 };
 
-enum
-{
-  PROP_NAME = 1,
-  PROP_SIZE,
-  PROP_SUM,
-  N_PROPERTIES
-};
-
-static GParamSpec *properties[N_PROPERTIES];
-
 G_DEFINE_FINAL_TYPE (SumRow, sum_row, G_TYPE_OBJECT)
-
-/* A name may hold what is no text. It may not write lines of its own either. */
-static char *
-sum_row_get_name (SumRow *self)
-{
-  g_autofree char *printable = printable_name (self->path);
-
-  return g_utf8_make_valid (printable, -1);
-}
-
-static void
-sum_row_get_property (GObject    *object,
-                      guint       id,
-                      GValue     *value,
-                      GParamSpec *pspec)
-{
-  SumRow *self = SUM_ROW (object);
-
-  switch (id)
-    {
-    case PROP_NAME:
-      g_value_take_string (value, sum_row_get_name (self));
-      break;
-    case PROP_SIZE:
-      g_value_take_string (value, self->digest != NULL ? g_format_size (self->size) : NULL);
-      break;
-    case PROP_SUM:
-      g_value_set_string (value, self->digest != NULL ? self->digest : self->problem);
-      break;
-    default:
-      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
-    }
-}
 
 static void
 sum_row_finalize (GObject *object)
@@ -72,15 +29,7 @@ sum_row_finalize (GObject *object)
 static void
 sum_row_class_init (SumRowClass *class)
 {
-  GObjectClass *object_class = G_OBJECT_CLASS (class);
-  const char *names[] = { NULL, "name", "size", "sum" };
-
-  object_class->get_property = sum_row_get_property;
-  object_class->finalize = sum_row_finalize;
-  for (guint i = PROP_NAME; i < N_PROPERTIES; i++)
-    properties[i] = g_param_spec_string (names[i], NULL, NULL, NULL,
-                                         G_PARAM_READABLE | G_PARAM_STATIC_STRINGS);
-  g_object_class_install_properties (object_class, N_PROPERTIES, properties);
+  G_OBJECT_CLASS (class)->finalize = sum_row_finalize;
 }
 
 static void
@@ -102,6 +51,28 @@ sum_row_new (Job *job)
   return self;
 }
 
+/* A name may hold what is no text. It may not write lines of its own either. */
+char *
+sum_row_get_name (SumRow *self)
+{
+  g_autofree char *printable = printable_name (self->path);
+
+  return g_utf8_make_valid (printable, -1);
+}
+
+char *
+sum_row_get_size (SumRow *self)
+{
+  return self->digest != NULL ? g_format_size (self->size) : g_strdup ("");
+}
+
+/* Or why there is none. */
+const char *
+sum_row_get_sum (SumRow *self)
+{
+  return self->digest != NULL ? self->digest : self->problem;
+}
+
 /* The line that filesum prints for it; NULL if there is none. */
 char *
 sum_row_format (SumRow *self)
@@ -114,9 +85,8 @@ sum_row_format (SumRow *self)
 struct _SumList
 {
   GObject parent;
-  AioBH *flush;
   GPtrArray *rows;
-  guint n_shown;                /* the others wait for "flush" */
+  guint n_shown;                /* the others wait for sum_list_flush() */
 };
 
 static GType
@@ -157,7 +127,6 @@ sum_list_finalize (GObject *object)
   SumList *self = SUM_LIST (object);
 
   g_ptr_array_unref (self->rows);
-  aio_bh_unref (self->flush);
   G_OBJECT_CLASS (sum_list_parent_class)->finalize (object);
 }
 
@@ -173,14 +142,10 @@ sum_list_init (SumList *self)
   self->rows = g_ptr_array_new_with_free_func (g_object_unref);
 }
 
-/* Deleted when the list goes: no scheduled flush meets a list that is not there any more. */
 SumList *
-sum_list_new (AioContext *context)
+sum_list_new (void)
 {
-  SumList *self = g_object_new (SUM_TYPE_LIST, NULL);
-
-  self->flush = aio_bh_ref (aio_bh_new_for_object (context, sum_list_flush, G_OBJECT (self)));
-  return self;
+  return g_object_new (SUM_TYPE_LIST, NULL);
 }
 
 void
@@ -188,17 +153,17 @@ sum_list_add (SumList *self,
               Job     *job)
 {
   g_ptr_array_add (self->rows, sum_row_new (job));
-  aio_bh_schedule (self->flush);
 }
 
+/* Shows what waits, but no more than this. */
 void
-sum_list_flush (gpointer list)
+sum_list_flush (SumList *self,
+                guint    at_most)
 {
-  SumList *self = list;
   guint position = self->n_shown;
-  guint added = self->rows->len - position;
+  guint added = MIN (self->rows->len - position, at_most);
 
-  self->n_shown = self->rows->len;
+  self->n_shown += added;
   if (added > 0)
     g_list_model_items_changed (G_LIST_MODEL (self), position, 0, added);
 }
@@ -210,7 +175,7 @@ sum_list_format (SumList *self,
 {
   GString *text = g_string_new (NULL);
 
-  for (guint i = 0; i < self->n_shown; i++)
+  for (guint i = 0; i < self->rows->len; i++)
     {
       g_autofree char *line = sum_row_format (g_ptr_array_index (self->rows, i));
 

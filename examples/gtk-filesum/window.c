@@ -2,6 +2,10 @@
 /* The window. It shows one run at a time, and offers what one can do with it as actions. */
 #include "gtk-filesum.h"
 
+#define FRAMES_PER_REFRESH 6
+#define ROWS_PER_FRAME 8
+#define ROWS_WITH_WIDGETS 250
+
 struct _FilesumWindow
 {
   GtkApplicationWindow parent;
@@ -9,15 +13,13 @@ struct _FilesumWindow
   int n_workers;
   Run *run;                     /* the last one, or NULL */
   AioBH *refresh;
-  gint64 refreshed;             /* in which frame */
-  gboolean follows_end;         /* the user has not scrolled up */
+  gint64 next_refresh;          /* in which frame */
 
   GtkWidget *subtitle;
   GtkWidget *open_button;
   GtkWidget *cancel_button;
   GtkWidget *content;
   GtkWidget *stack;
-  GtkWidget *scroller;
   GtkWidget *sums;
   GtkWidget *panel;
   GtkWidget *bars;
@@ -78,8 +80,28 @@ window_show_run (FilesumWindow *self)
     }
 }
 
+static void
+window_show_all (FilesumWindow *self)
+{
+  window_show_run (self);
+  window_show_meter (self);
+}
+
+/* The view makes widgets for the first rows, which takes its time; the others get those that are
+ * scrolled out of sight. So the first ones come a few in each frame. */
+static gboolean
+window_fill_list (FilesumWindow *self)
+{
+  SumList *sums = run_get_sums (self->run);
+  gboolean first = g_list_model_get_n_items (G_LIST_MODEL (sums)) < ROWS_WITH_WIDGETS;
+
+  sum_list_flush (sums, first ? ROWS_PER_FRAME : G_MAXUINT);
+  return first;
+}
+
 /* A bottom half for the window: the threads schedule it after each block, as an idle one, and it
- * goes when the window goes. What is not yet drawn need not be set again. */
+ * goes when the window goes. It runs far more often than anybody can look: what is on the screen
+ * may stay there for some frames. */
 static void
 window_refresh (gpointer window)
 {
@@ -87,12 +109,10 @@ window_refresh (gpointer window)
   GdkFrameClock *clock = gtk_widget_get_frame_clock (GTK_WIDGET (self));
   gint64 frame = clock != NULL ? gdk_frame_clock_get_frame_counter (clock) : 0;
 
-  if (self->run == NULL || frame == self->refreshed)
+  if (self->run == NULL || frame < self->next_refresh)
     return;
-  self->refreshed = frame;
-  window_show_run (self);
-  if (frame % 30 == 0)
-    window_show_meter (self);
+  self->next_refresh = frame + (window_fill_list (self) ? 1 : FRAMES_PER_REFRESH);
+  window_show_all (self);
 }
 
 static void
@@ -118,23 +138,68 @@ window_update_actions (FilesumWindow *self)
   gtk_widget_set_visible (self->cancel_button, active);
 }
 
-/* -- The end of the list stays in view until the user scrolls away from it ------------------- */
+/* -- The columns of the list. Labels made here cost half of what GtkBuilder makes of XML -------- */
 
-static void
-on_scrolled (FilesumWindow *self,
-             GtkAdjustment *adjustment)
+static GtkLabel *
+cell_new (GtkListItem        *item,
+          float               xalign,
+          PangoEllipsizeMode  ellipsize)
 {
-  self->follows_end = gtk_adjustment_get_value (adjustment)
-                      + gtk_adjustment_get_page_size (adjustment)
-                      >= gtk_adjustment_get_upper (adjustment) - 1.0;
+  GtkWidget *label = gtk_label_new (NULL);
+
+  gtk_label_set_xalign (GTK_LABEL (label), xalign);
+  gtk_label_set_ellipsize (GTK_LABEL (label), ellipsize);
+  gtk_label_set_single_line_mode (GTK_LABEL (label), TRUE);
+  gtk_list_item_set_child (item, label);
+  return GTK_LABEL (label);
 }
 
 static void
-on_list_grew (FilesumWindow *self,
-              GtkAdjustment *adjustment)
+on_name_setup (GtkSignalListItemFactory *factory,
+               GtkListItem              *item)
 {
-  if (self->follows_end)
-    gtk_adjustment_set_value (adjustment, gtk_adjustment_get_upper (adjustment));
+  cell_new (item, 0.0f, PANGO_ELLIPSIZE_MIDDLE);
+}
+
+static void
+on_size_setup (GtkSignalListItemFactory *factory,
+               GtkListItem              *item)
+{
+  gtk_widget_add_css_class (GTK_WIDGET (cell_new (item, 1.0f, PANGO_ELLIPSIZE_NONE)), "numeric");
+}
+
+static void
+on_sum_setup (GtkSignalListItemFactory *factory,
+              GtkListItem              *item)
+{
+  gtk_widget_add_css_class (GTK_WIDGET (cell_new (item, 0.0f, PANGO_ELLIPSIZE_END)), "monospace");
+}
+
+static void
+on_name_bind (GtkSignalListItemFactory *factory,
+              GtkListItem              *item)
+{
+  g_autofree char *name = sum_row_get_name (gtk_list_item_get_item (item));
+
+  gtk_label_set_text (GTK_LABEL (gtk_list_item_get_child (item)), name);
+}
+
+static void
+on_size_bind (GtkSignalListItemFactory *factory,
+              GtkListItem              *item)
+{
+  g_autofree char *size = sum_row_get_size (gtk_list_item_get_item (item));
+
+  gtk_label_set_text (GTK_LABEL (gtk_list_item_get_child (item)), size);
+}
+
+static void
+on_sum_bind (GtkSignalListItemFactory *factory,
+             GtkListItem              *item)
+{
+  const char *sum = sum_row_get_sum (gtk_list_item_get_item (item));
+
+  gtk_label_set_text (GTK_LABEL (gtk_list_item_get_child (item)), sum);
 }
 
 /* -- A run ------------------------------------------------------------------------------------ */
@@ -145,8 +210,7 @@ on_run_ended (FilesumWindow *self,
 {
   frame_meter_stop (FRAME_METER (self->meter));
   window_update_actions (self);
-  window_show_run (self);
-  window_show_meter (self);
+  window_show_all (self);
 }
 
 static void
@@ -187,7 +251,6 @@ window_show_new_run (FilesumWindow *self)
   window_make_bars (self);
   window_update_actions (self);
   window_show_run (self);
-  self->follows_end = TRUE;
 }
 
 /* The program does not end before the threads of its runs have: each run holds it. */
@@ -410,7 +473,6 @@ bind_children (GtkWidgetClass *class)
   gtk_widget_class_bind_template_child (class, FilesumWindow, cancel_button);
   gtk_widget_class_bind_template_child (class, FilesumWindow, content);
   gtk_widget_class_bind_template_child (class, FilesumWindow, stack);
-  gtk_widget_class_bind_template_child (class, FilesumWindow, scroller);
   gtk_widget_class_bind_template_child (class, FilesumWindow, sums);
   gtk_widget_class_bind_template_child (class, FilesumWindow, panel);
   gtk_widget_class_bind_template_child (class, FilesumWindow, bars);
@@ -419,22 +481,32 @@ bind_children (GtkWidgetClass *class)
 }
 
 static void
+bind_callbacks (GtkWidgetClass *class)
+{
+  gtk_widget_class_bind_template_callback (class, on_name_setup);
+  gtk_widget_class_bind_template_callback (class, on_name_bind);
+  gtk_widget_class_bind_template_callback (class, on_size_setup);
+  gtk_widget_class_bind_template_callback (class, on_size_bind);
+  gtk_widget_class_bind_template_callback (class, on_sum_setup);
+  gtk_widget_class_bind_template_callback (class, on_sum_bind);
+}
+
+static void
 filesum_window_class_init (FilesumWindowClass *class)
 {
   g_type_ensure (FRAME_TYPE_METER);
-  g_type_ensure (SUM_TYPE_ROW);
   G_OBJECT_CLASS (class)->dispose = filesum_window_dispose;
   G_OBJECT_CLASS (class)->finalize = filesum_window_finalize;
   gtk_widget_class_set_template_from_resource (GTK_WIDGET_CLASS (class),
                                                APP_RESOURCES "/window.ui");
   bind_children (GTK_WIDGET_CLASS (class));
+  bind_callbacks (GTK_WIDGET_CLASS (class));
 }
 
 static void
 filesum_window_init (FilesumWindow *self)
 {
   GtkDropTarget *target = gtk_drop_target_new (GDK_TYPE_FILE_LIST, GDK_ACTION_COPY);
-  GtkAdjustment *adjustment;
 
   gtk_widget_init_template (GTK_WIDGET (self));
   g_action_map_add_action_entries (G_ACTION_MAP (self), actions, G_N_ELEMENTS (actions), self);
@@ -443,12 +515,6 @@ filesum_window_init (FilesumWindow *self)
   g_signal_connect (target, "drop", G_CALLBACK (on_drop), self);
   gtk_widget_add_controller (self->content, GTK_EVENT_CONTROLLER (target));
   gtk_widget_add_css_class (self->content, "drop-area");
-
-  adjustment = gtk_scrolled_window_get_vadjustment (GTK_SCROLLED_WINDOW (self->scroller));
-  g_signal_connect_object (adjustment, "value-changed", G_CALLBACK (on_scrolled), self,
-                           G_CONNECT_SWAPPED);
-  g_signal_connect_object (adjustment, "changed", G_CALLBACK (on_list_grew), self,
-                           G_CONNECT_SWAPPED);
 }
 
 FilesumWindow *
