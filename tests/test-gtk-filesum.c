@@ -117,7 +117,7 @@ make_folder (const char *name)
   return path;
 }
 
-/* Names that hold newlines, backslashes, markup, what is no UTF-8, and what looks like an option. */
+/* With names that hold newlines, backslashes, markup, and what is no UTF-8. */
 static void
 make_tree (void)
 {
@@ -298,6 +298,20 @@ test_problems (void)
   written = read_file (file);
   expected = filesum (folder);
   g_assert_cmpstr (written, ==, expected);
+}
+
+static void
+test_flood (void)
+{
+  g_autofree char *folder = make_folder ("few");
+  g_auto (Output) output = { 0 };
+
+  g_test_summary ("C16: frames are drawn and files are hashed while callbacks never run out");
+  add_file (folder, "one", "one", -1);
+  output = run ("GTK_FILESUM", "--benchmark", "--flood", "400", folder, NULL);
+  g_assert_cmpstr (output.err, ==, "");
+  g_assert_cmpint (output.status, ==, 0);
+  g_assert_cmpfloat (benchmark_get (output.out, "files   "), ==, 1);
 }
 
 static void
@@ -744,6 +758,7 @@ run_tests (void)
   sums = filesum (tree);
   g_test_add_func ("/gtk-filesum/benchmark", test_benchmark);
   g_test_add_func ("/gtk-filesum/problems", test_problems);
+  g_test_add_func ("/gtk-filesum/flood", test_flood);
   g_test_add_func ("/gtk-filesum/usage", test_usage);
   g_test_add_func ("/gtk-filesum/screenshot", test_screenshot);
   g_test_add_func ("/gtk-filesum/list", test_list);

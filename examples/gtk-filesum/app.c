@@ -2,8 +2,12 @@
 /* The program: a context in the main loop of GTK, the actions, and the command line. */
 #include "gtk-filesum.h"
 
-/* What the threads send keeps the window from drawing for this long, in microseconds, and no
- * longer: then the main loop looks at everything else before it goes on. */
+/* Drawing and the context take turns: sources of one priority that are ready have their turn in
+ * each iteration. Behind drawing, the context would get nothing on a machine that is too slow to
+ * draw all frames; before it, there would be no frames while there is always something to do. */
+#define PRIORITY GDK_PRIORITY_REDRAW
+
+/* And this is how long a turn of the context may be, in microseconds, whatever the threads send. */
 #define BUDGET 2000
 
 struct _FilesumApp
@@ -24,7 +28,7 @@ filesum_app_activate (GApplication *app)
 
   gtk_window_present (GTK_WINDOW (window));
   if (self->options.benchmark || self->options.output != NULL || self->options.screenshot != NULL)
-    benchmark_start (window, &self->options);
+    benchmark_start (window, self->context, &self->options);
   else if (self->options.paths != NULL)
     filesum_window_open (window, (const char *const *) self->options.paths);
 }
@@ -114,8 +118,8 @@ options_are_valid (Options *options)
 
   if (options->n_workers < 1 || options->n_workers > 256)
     problem = "--jobs is 1 to 256";
-  else if (options->budget < 0)
-    problem = "--budget is 0 or more";
+  else if (options->budget < 0 || options->flood < 0)
+    problem = "--budget and --flood are 0 or more";
   else if (options->paths == NULL && (options->benchmark || options->output != NULL))
     problem = "which folders?";
   if (problem != NULL)
@@ -169,16 +173,18 @@ filesum_app_init (FilesumApp *self)
     { "screenshot-at", 0, 0, G_OPTION_ARG_INT, &options->screenshot_at,
       "Take it after N files (default: at the end)", "N" },
     { "priority", 0, 0, G_OPTION_ARG_INT, &options->priority,
-      "The priority of the context in the main loop (default: 0)", "N" },
+      "The priority of the context in the main loop (default: that of drawing)", "N" },
     { "budget", 0, 0, G_OPTION_ARG_INT, &options->budget,
       "How long it may keep the window busy at a time (default: 2000; 0: no limit)", "USEC" },
+    { "flood", 0, 0, G_OPTION_ARG_INT, &options->flood,
+      "With --benchmark: N callbacks of 50 µs that are scheduled all the time", "N" },
     { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &options->paths, NULL,
       "[FOLDER…]" },
     G_OPTION_ENTRY_NULL
   };
 
   options->n_workers = CLAMP (g_get_num_processors (), 1, 256);
-  options->priority = G_PRIORITY_DEFAULT;
+  options->priority = PRIORITY;
   options->budget = BUDGET;
   g_application_add_main_option_entries (G_APPLICATION (self), entries);
 }

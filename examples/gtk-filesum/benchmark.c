@@ -17,7 +17,11 @@ typedef struct
   guint n_frames_at_end;
   gboolean shot;
   gulong handler;
+  AioContext *context;
+  GPtrArray *flood;             /* of AioBH; empty without --flood */
 } Benchmark;
+
+#define FLOOD_USEC 50
 
 static void
 benchmark_fail (Benchmark  *self,
@@ -82,6 +86,31 @@ benchmark_take_screenshot (Benchmark *self)
   self->shot = TRUE;
 }
 
+/* One callback of the flood: some work, and again in the next pass. */
+static void
+flood_work (gpointer data)
+{
+  AioBH **bh = data;
+  gint64 end = g_get_monotonic_time () + FLOOD_USEC;
+
+  while (g_get_monotonic_time () < end)
+    ;
+  aio_bh_schedule (*bh);
+}
+
+static void
+benchmark_start_flood (Benchmark *self)
+{
+  for (int i = 0; i < self->options->flood; i++)
+    {
+      AioBH **bh = g_new (AioBH *, 1);
+
+      *bh = aio_bh_new_full (self->context, "flood", flood_work, bh, g_free);
+      g_ptr_array_add (self->flood, *bh);
+      aio_bh_schedule (*bh);
+    }
+}
+
 static void
 benchmark_conclude (Benchmark *self)
 {
@@ -106,7 +135,10 @@ benchmark_step (Benchmark *self)
   if (self->n_frames++ < FRAMES_TO_SETTLE)
     return FALSE;
   if (run == NULL)
-    filesum_window_open (self->window, (const char *const *) self->options->paths);
+    {
+      benchmark_start_flood (self);
+      filesum_window_open (self->window, (const char *const *) self->options->paths);
+    }
   else if (!run_is_active (run))
     return ++self->n_frames_at_end > FRAMES_AT_END;
   else if (self->options->screenshot != NULL && !self->shot && self->options->screenshot_at > 0 &&
@@ -137,19 +169,25 @@ static void
 benchmark_free (gpointer  data,
                 GClosure *closure)
 {
-  g_free (data);
+  Benchmark *self = data;
+
+  g_ptr_array_unref (self->flood);
+  g_free (self);
 }
 
 /* Takes over from the user. The window is shown by now, and the options outlive it. */
 void
 benchmark_start (FilesumWindow *window,
+                 AioContext    *context,
                  Options       *options)
 {
   GdkFrameClock *clock = gtk_widget_get_frame_clock (GTK_WIDGET (window));
   Benchmark *self = g_new0 (Benchmark, 1);
 
   self->window = window;
+  self->context = context;
   self->options = options;
+  self->flood = g_ptr_array_new_with_free_func ((GDestroyNotify) aio_bh_delete);
   self->handler = g_signal_connect_data (clock, "after-paint", G_CALLBACK (on_after_paint), self,
                                          benchmark_free, 0);
   gdk_frame_clock_begin_updating (clock);

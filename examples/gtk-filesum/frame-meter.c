@@ -52,9 +52,9 @@ frame_meter_get_ms (FrameMeter *self,
 static void
 frame_meter_describe (FrameMeter *self)
 {
-  g_autofree char *text = g_strdup_printf ("99 of 100 frames took at most %.1f ms, the longest %.1f ms",
-                                           frame_meter_get_ms (self, 0.99),
-                                           frame_meter_get_ms (self, 1.0));
+  g_autofree char *text =
+    g_strdup_printf ("99 of 100 frames took at most %.1f ms, the longest %.1f ms",
+                     frame_meter_get_ms (self, 0.99), frame_meter_get_ms (self, 1.0));
 
   gtk_widget_set_tooltip_text (GTK_WIDGET (self), text);
   gtk_accessible_update_property (GTK_ACCESSIBLE (self),

@@ -105,6 +105,7 @@ typedef struct
   int n_workers;
   int priority;
   int budget;                   /* in microseconds; 0: none */
+  int flood;                    /* how many callbacks */
   gboolean benchmark;
   char *output;
   char *screenshot;
@@ -113,6 +114,7 @@ typedef struct
 } Options;
 
 void          benchmark_start          (FilesumWindow     *window,
+                                        AioContext        *context,
                                         Options           *options);
 
 /* app.c */

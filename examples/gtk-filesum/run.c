@@ -5,6 +5,11 @@
  * from a slow disk; so it is called in a thread of GTask's. */
 #include "gtk-filesum.h"
 
+#include <unistd.h>
+
+/* How far the threads stand back when there are not enough processors for all. */
+#define NICENESS 10
+
 struct _Run
 {
   GObject parent;
@@ -135,11 +140,21 @@ run_stop (Run *self)
   run_join (self);
 }
 
+/* In the thread of a worker. On Linux each thread has a niceness of its own. */
+static void
+be_nice (gpointer data)
+{
+  int before G_GNUC_UNUSED = nice (NICENESS);
+}
+
 /* Stays alive until it has ended, even if its window goes. */
 void
 run_start (Run *self)
 {
   g_object_ref (self);
+  for (guint i = 0; i < self->hasher->workers->len; i++)
+    aio_context_post (worker_get_context (g_ptr_array_index (self->hasher->workers, i)), be_nice,
+                      NULL, NULL);
   self->started = g_get_monotonic_time ();
   hasher_start (self->hasher);
 }

@@ -138,7 +138,7 @@ window_update_actions (FilesumWindow *self)
   gtk_widget_set_visible (self->cancel_button, active);
 }
 
-/* -- The columns of the list. Labels made here cost half of what GtkBuilder makes of XML -------- */
+/* -- The columns of the list ------------------------------------------------------------------ */
 
 static GtkLabel *
 cell_new (GtkListItem        *item,
