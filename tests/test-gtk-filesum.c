@@ -309,7 +309,8 @@ test_flood (void)
   g_test_summary ("C16: thanks to the budget, frames are drawn while callbacks of a higher priority "
                   "never run out");
   add_file (folder, "one", "one", -1);
-  output = run ("GTK_FILESUM", "--benchmark", "--flood", "400", "--priority", "0", folder, NULL);
+  output = run ("GTK_FILESUM", "--benchmark", "--flood", "400", "--priority", "0", folder,
+                NULL);
   g_assert_cmpstr (output.err, ==, "");
   g_assert_cmpint (output.status, ==, 0);
   g_assert_cmpfloat (benchmark_get (output.out, "files   "), ==, 1);
