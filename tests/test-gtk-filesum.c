@@ -306,8 +306,8 @@ test_flood (void)
   g_autofree char *folder = make_folder ("few");
   g_auto (Output) output = { 0 };
 
-  g_test_summary ("C16: thanks to the budget, frames are drawn while callbacks of a higher priority "
-                  "never run out");
+  g_test_summary ("C16: thanks to the budget, frames are drawn while callbacks of a higher "
+                  "priority never run out");
   add_file (folder, "one", "one", -1);
   output = run ("GTK_FILESUM", "--benchmark", "--flood", "400", "--priority", "0", folder,
                 NULL);
