@@ -465,6 +465,34 @@ test_timeout (Loop *loop)
   g_assert_cmpint (timeout_of (loop), ==, -1);
 }
 
+/* GLib counts milliseconds in an int, which has room for 24 days. */
+static void
+test_far_timeout (Loop *loop)
+{
+  static const int days[] = { 25, 40, 50, 36500 };
+  Alarm alarm;
+
+  g_test_summary ("R14, C22: no deadline is so far away that the timeout becomes negative, or short");
+
+  if (loop->way == WAY_POLL)
+    {
+      g_test_skip ("its timeout is its own");
+      return;
+    }
+  alarm_init (&alarm, loop, AIO_CLOCK_MONOTONIC);
+  for (guint i = 0; i < G_N_ELEMENTS (days); i++)
+    {
+      int timeout;
+
+      alarm_set (&alarm, now_ns (loop, AIO_CLOCK_MONOTONIC) + days[i] * 24 * HOUR);
+      timeout = timeout_of (loop);
+      g_assert_true (timeout == -1 || timeout > 20 * 24 * 3600 * 1000 ||
+                     (monitor_is_poll () && way_is_foreign (loop->way)));
+      g_assert_cmpint (timeout, >=, -1);
+    }
+  alarm_clear (&alarm);
+}
+
 static void
 test_progress (Loop *loop)
 {

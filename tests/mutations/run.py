@@ -113,7 +113,7 @@ def check(root, mutants):
     good = True
     for number, mutant in enumerate(mutants, 1):
         complaint = complaint_about(mutant, root, programs)
-        good &= report(number, mutant, complaint is None, complaint or 'applies')
+        good &= report(number, mutant, complaint is None, complaint or '')
     return good
 
 
