@@ -1008,6 +1008,35 @@ test_idle_pace (void)
     }
 }
 
+/* Both have an entry in the queue while the home thread sleeps, so no push wakes it. */
+static void
+test_more_urgent (void)
+{
+  g_autoptr (AioContext) context = aio_context_new ();
+  AioBH *idle = aio_bh_new (context, nothing, NULL);
+  AioBH *cancelled = aio_bh_new (context, nothing, NULL);
+  AioBH *const bhs[] = { idle, cancelled };
+
+  g_test_summary ("C5, C6, R7: an idle bottom half that is scheduled, and a cancelled one, wake the "
+                  "sleeper that had seen nothing urgent in them");
+
+  for (guint i = 0; i < G_N_ELEMENTS (bhs); i++)
+    {
+      aio_bh_schedule_idle (idle);
+      aio_bh_schedule (cancelled);
+      g_assert_true (aio_bh_cancel (cancelled));
+      g_assert_cmpint (aio_context_get_timeout_ns (context), >, 0);
+      g_assert_false (is_readable (context));
+      aio_bh_schedule (bhs[i]);
+      g_assert_true (is_readable (context));
+      g_assert_true (aio_context_dispatch (context));
+      while (aio_bh_is_scheduled (idle))
+        aio_context_poll (context, TRUE);
+    }
+  aio_bh_delete (idle);
+  aio_bh_delete (cancelled);
+}
+
 int
 main (int    argc,
       char **argv)
@@ -1027,6 +1056,7 @@ main (int    argc,
   aio_test_add ("/notify/random-phase", test_random_phase);
   aio_test_add ("/notify/look-eats-nothing", test_look_eats_nothing);
   aio_test_add ("/notify/mutators", test_mutators);
+  aio_test_add ("/notify/more-urgent", test_more_urgent);
   aio_test_add ("/notify/silence", test_silence);
   aio_test_add ("/notify/no-cpu", test_no_cpu);
   aio_test_add ("/notify/idle-pace", test_idle_pace);

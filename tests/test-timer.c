@@ -1410,6 +1410,7 @@ main (int    argc,
   loop_test_add ("/timer/past", test_past);
   loop_test_add ("/timer/virtual", test_virtual);
   loop_test_add ("/timer/timeout", test_timeout);
+  loop_test_add ("/timer/far-timeout", test_far_timeout);
   loop_test_add_way ("/timer/progress", test_progress, WAY_POLL, FALSE);
   loop_test_add_way ("/timer/progress", test_progress, WAY_EPOLL, FALSE);
   loop_test_add_way ("/timer/progress", test_progress, WAY_PPOLL, FALSE);
