@@ -945,6 +945,60 @@ test_connections (Loop *loop)
   g_assert_cmpuint (loop->n_guests, <=, 2);
 }
 
+/* Two that are ready in the same pass: whichever runs first has the other removed elsewhere. */
+typedef struct _Rival Rival;
+
+struct _Rival
+{
+  Loop *loop;
+  Rival *other;
+  int fds[2];
+  guint n;
+};
+
+static void *
+remove_rival (void *data)
+{
+  Rival *rival = data;
+
+  aio_context_set_fd_handler (rival->loop->context, rival->fds[0], NULL, NULL, NULL);
+  return NULL;
+}
+
+static void
+on_rival (gpointer data)
+{
+  Rival *rival = data;
+
+  rival->n++;
+  drain (rival->fds[0]);
+  thread_run (remove_rival, rival->other);
+}
+
+static void
+test_remove_ready_from_thread (Loop *loop)
+{
+  Rival rivals[2];
+
+  g_test_summary ("C21: one that is ready and is removed by another thread before its turn does "
+                  "not run, as the removal has returned");
+
+  for (guint i = 0; i < 2; i++)
+    {
+      rivals[i] = (Rival) { loop, &rivals[1 - i], { -1, -1 }, 0 };
+      open_pipe (rivals[i].fds);
+      put (rivals[i].fds[1]);
+      aio_context_set_fd_handler (loop->context, rivals[i].fds[0], on_rival, NULL, &rivals[i]);
+    }
+  LOOP_WAIT (loop, rivals[0].n + rivals[1].n > 0);
+  g_assert_cmpuint (rivals[0].n + rivals[1].n, ==, 1);
+  for (guint i = 0; i < 2; i++)
+    {
+      remove_rival (&rivals[i]);
+      close_both (rivals[i].fds);
+    }
+}
+
 int
 main (int    argc,
       char **argv)
@@ -955,6 +1009,7 @@ main (int    argc,
   loop_test_add ("/fd-edit/plain-file-from-thread", test_plain_file_from_thread);
   loop_test_add_interrupted ("/fd-edit/replace-from-thread", test_replace_from_thread);
   loop_test_add ("/fd-edit/remove-from-thread", test_remove_from_thread);
+  loop_test_add ("/fd-edit/remove-ready-from-thread", test_remove_ready_from_thread);
   loop_test_add ("/fd-edit/destroy-wakes", test_destroy_wakes);
   loop_test_add ("/fd-edit/add-from-callback", test_add_from_callback);
   loop_test_add ("/fd-edit/replace-self", test_replace_self);

@@ -1017,8 +1017,8 @@ test_more_urgent (void)
   AioBH *cancelled = aio_bh_new (context, nothing, NULL);
   AioBH *const bhs[] = { idle, cancelled };
 
-  g_test_summary ("C5, C6, R7: an idle bottom half that is scheduled, and a cancelled one, wake the "
-                  "sleeper that had seen nothing urgent in them");
+  g_test_summary ("C5, C6, R7: an idle bottom half that is scheduled, and a cancelled one, wake "
+                  "the sleeper that had seen nothing urgent in them");
 
   for (guint i = 0; i < G_N_ELEMENTS (bhs); i++)
     {

@@ -472,7 +472,8 @@ test_far_timeout (Loop *loop)
   static const int days[] = { 25, 40, 50, 36500 };
   Alarm alarm;
 
-  g_test_summary ("R14, C22: no deadline is so far away that the timeout becomes negative, or short");
+  g_test_summary ("R14, C22: no deadline is so far away that the timeout becomes negative, or "
+                  "short");
 
   if (loop->way == WAY_POLL)
     {
