@@ -557,6 +557,46 @@ test_silent_producer_held (void)
   aio_pause_hook = NULL;
 }
 
+/* It takes back what the held producer has scheduled, so that the notification is all there is. */
+static void *
+notify_behind_producer (void *data)
+{
+  Home *home = data;
+
+  wait_until_reached ();
+  g_assert_true (aio_bh_cancel (home->bh));
+  by_notify (home);
+  atomic_store (&may_go, 1);
+  return NULL;
+}
+
+static void
+test_notified_while_waking (void)
+{
+  g_test_summary ("C12, R6: a notification that comes between a producer's turning of the flag and "
+                  "its write ends the sleep");
+
+  aio_pause_hook = hold_victim;
+  for (guint kind = 0; kind < G_N_ELEMENTS (turns); kind++)
+    {
+      Home home;
+      Attack attack = { &home, AIO_PAUSE_LINKED, by_schedule };
+      pthread_t producer, notifier;
+
+      home_init (&home);
+      begin_kind (&home, kind);
+      arm (AIO_PAUSE_LINKED);
+      producer = start (change_and_be_held, &attack);
+      notifier = start (notify_behind_producer, &home);
+      wait_for_flag (&home, kind);
+      join (notifier);
+      join (producer);
+      end_kind (&home, kind);
+      home_clear (&home);
+    }
+  aio_pause_hook = NULL;
+}
+
 /* A post that is held while the I/O thread is stopped. */
 typedef struct
 {
@@ -1049,6 +1089,7 @@ main (int    argc,
   aio_test_add ("/notify-pauses/no-write-when-ready", test_no_write_when_ready);
   aio_test_add ("/notify-pauses/producer-held", test_producer_held);
   aio_test_add ("/notify-pauses/silent-producer-held", test_silent_producer_held);
+  aio_test_add ("/notify-pauses/notified-while-waking", test_notified_while_waking);
   aio_test_add ("/notify-pauses/post-against-stop", test_post_against_stop);
   aio_test_add ("/notify-pauses/hole-does-not-spin", test_hole_does_not_spin);
   aio_test_add ("/notify-pauses/end-waits-for-waker", test_end_waits_for_waker);
