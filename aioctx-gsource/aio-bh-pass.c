@@ -284,7 +284,7 @@ aio_bh_set_run (AioBHSet *set,
                 AioTurn  *turn)
 {
   AioPassResult result = { 0, 0, FALSE };
-  AioPass pass = { set->passes, NULL, FALSE };
+  AioPass pass = { set->passes, NULL, FALSE, FALSE };
 
   if (G_UNLIKELY (set->watch != NULL))
     aio_bh_watch_arrange (set);
@@ -303,6 +303,9 @@ aio_bh_set_run (AioBHSet *set,
         break;
     }
   set->passes = pass.outer;
+  result.progress |= pass.progress;
+  if (pass.outer != NULL)
+    pass.outer->progress |= result.progress;
   count_pass (set, &result);
   return result;
 }

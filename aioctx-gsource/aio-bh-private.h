@@ -105,6 +105,7 @@ struct _AioPass
   AioPass *outer;
   AioNode *last;                /* the youngest entry that belongs to this pass */
   gboolean done;                /* last was taken, by this pass or by one inside it */
+  gboolean progress;            /* in a pass inside it */
 };
 
 struct _AioBHSet
@@ -163,7 +164,7 @@ typedef struct
 {
   guint n_entries;      /* taken from the queue */
   guint n_runs;         /* callbacks among them */
-  gboolean progress;    /* one of them was not idle */
+  gboolean progress;    /* one of them, or of those of a pass inside, was not idle */
 } AioPassResult;
 
 void          aio_bh_set_init        (AioBHSet       *set,

@@ -96,6 +96,7 @@ struct AioContext
   AioShell *parked_shell;       /* for whom, if it was prepare(); compared, never followed */
   gint64 wakes_at;              /* monotonic ns: when who is parked comes back by itself */
   guint n_taken;                /* notifications taken so far */
+  guint n_events;               /* handlers and timers called so far */
   guint n_holes;                /* looks in a row that found a hole */
   gint64 idle_since;            /* monotonic ns when idle ones were first seen; 0: none seen */
   guint n_overdue;              /* parks in a row that found them overdue */

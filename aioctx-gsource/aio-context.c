@@ -390,6 +390,7 @@ aio_context_run (AioContext *context,
                  AioTurn    *turn)
 {
   AioKind first = context->first_kind;
+  guint n_events = context->n_events;
   AioPassResult all = { 0, 0, FALSE };
 
   aio_count (&context->n_iterations, 1);
@@ -399,6 +400,8 @@ aio_context_run (AioContext *context,
       AioKind kind = (first + i) % AIO_N_KINDS;
       AioPassResult result = run_kind (context, kind, sleep, turn);
 
+      if (kind != AIO_KIND_BHS)
+        context->n_events += result.n_entries;
       all.n_entries += result.n_entries;
       all.progress |= result.progress;
       if (turn == NULL || !aio_turn_has_ended (turn))
@@ -407,6 +410,8 @@ aio_context_run (AioContext *context,
         context->first_kind = (result.n_entries != 0 ? kind + 1 : kind) % AIO_N_KINDS;
       break;
     }
+  /* Also of one that ran in a nested iteration. */
+  all.progress |= context->n_events != n_events;
   return all;
 }
 

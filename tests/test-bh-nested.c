@@ -692,6 +692,55 @@ test_main_loop (void)
   g_main_context_unref (loop.main_context);
 }
 
+/* ---- Idle work that iterates ---- */
+
+static void
+count (gpointer n)
+{
+  ++*(guint *) n;
+}
+
+static void
+poll_once (gpointer context)
+{
+  aio_context_poll (context, FALSE);
+}
+
+static void
+test_progress_inside_idle (void)
+{
+  AioContext *context = aio_context_new ();
+  AioBH *idle = aio_bh_new (context, poll_once, context);
+  guint n = 0;
+  AioTimer timer;
+
+  g_test_summary ("C9, C11, C13: what runs in an iteration that idle work makes is progress of the "
+                  "outer iteration, too; of aio_bh_poll() only a bottom half is");
+
+  aio_bh_schedule_idle (idle);
+  aio_bh_schedule_oneshot (context, count, &n);
+  g_assert_true (aio_context_poll (context, FALSE));
+  aio_bh_schedule_idle (idle);
+  aio_bh_schedule_oneshot (context, count, &n);
+  g_assert_cmpint (aio_bh_poll (context), ==, 1);
+  g_assert_cmpuint (n, ==, 2);
+
+  aio_timer_init (&timer, context, AIO_CLOCK_VIRTUAL, count, &n);
+  aio_bh_schedule_idle (idle);
+  aio_timer_mod_ns (&timer, 0);
+  g_assert_true (aio_context_poll (context, FALSE));
+  aio_bh_schedule_idle (idle);
+  aio_timer_mod_ns (&timer, 0);
+  g_assert_cmpint (aio_bh_poll (context), ==, 0);
+  g_assert_cmpuint (n, ==, 4);
+
+  aio_bh_schedule_idle (idle);
+  g_assert_false (aio_context_poll (context, FALSE));
+  aio_timer_clear (&timer);
+  aio_bh_delete (idle);
+  aio_context_unref (context);
+}
+
 int
 main (int    argc,
       char **argv)
@@ -710,5 +759,6 @@ main (int    argc,
   aio_test_add ("/bh-nested/reentered", test_reentered);
   aio_test_add ("/bh-nested/wait", test_nested_wait);
   aio_test_add ("/bh-nested/main-loop", test_main_loop);
+  aio_test_add ("/bh-nested/progress-inside-idle", test_progress_inside_idle);
   return g_test_run ();
 }
