@@ -352,13 +352,14 @@ ensure_shell (AioContext *context)
 }
 
 /* Ends the present shell. This may drop the last reference to the context, but not while the caller
- * is inside an iteration. Nobody sleeps for the context any more. */
+ * is inside an iteration. If it was the shell that slept for the context, nobody does any more; a
+ * foreign loop sleeps on. */
 void
 aio_context_let_go_of_shell (AioContext *context)
 {
   AioShell *shell = context->shell;
 
-  if (context->parked)
+  if (context->parked && context->parked_shell == shell)
     aio_context_unpark (context);
   context->shell = NULL;
   shell->context = NULL;

@@ -698,6 +698,36 @@ test_poll_program (void)
   program_clear (&program);
 }
 
+/* --- Together with a GMainContext ------------------------------------------------------------- */
+
+static void
+test_source_meanwhile (void)
+{
+  AioContext *context = aio_context_new ();
+  guint n = 0;
+
+  g_test_summary ("C2, C18: a foreign loop that is about to wait is woken, although the GSource of "
+                  "the context is destroyed or replaced between its question and its wait");
+
+  aio_context_attach (context, NULL);
+  g_assert_cmpint (aio_context_get_timeout_ns (context), ==, -1);
+  aio_context_detach (context);
+  aio_bh_schedule_oneshot (context, count, &n);
+  g_assert_true (is_readable (aio_context_get_fd (context)));
+  aio_context_dispatch (context);
+  g_assert_cmpuint (n, ==, 1);
+
+  g_source_destroy (aio_context_get_source (context));
+  g_assert_cmpint (aio_context_get_timeout_ns (context), ==, -1);
+  aio_context_attach (context, NULL);
+  aio_bh_schedule_oneshot (context, count, &n);
+  g_assert_true (is_readable (aio_context_get_fd (context)));
+  aio_context_dispatch (context);
+  g_assert_cmpuint (n, ==, 2);
+  aio_context_detach (context);
+  aio_context_unref (context);
+}
+
 /* --- Misuse ----------------------------------------------------------------------------------- */
 
 typedef struct
@@ -770,6 +800,7 @@ main (int    argc,
   aio_test_add ("/foreign/visit-arms", test_visit_arms);
   aio_test_add ("/foreign/epoll-program", test_epoll_program);
   aio_test_add ("/foreign/poll-program", test_poll_program);
+  aio_test_add ("/foreign/source-meanwhile", test_source_meanwhile);
   aio_test_add ("/foreign/misuse", test_misuse);
   return g_test_run ();
 }
