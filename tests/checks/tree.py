@@ -41,12 +41,12 @@ class Tap:
 
 
 def source_files(root):
-    """All files of the tree except build folders and what belongs to git."""
+    """All files of the tree except build folders, what belongs to git, and inputs of fuzzers."""
     root = Path(root)
     for folder, subfolders, names in os.walk(root):
         here = Path(folder)
         subfolders[:] = sorted(name for name in subfolders
-                               if name not in ('.git', '__pycache__', 'subprojects')
+                               if name not in ('.git', '__pycache__', 'corpus', 'subprojects')
                                and not name.startswith('_build')
                                and not (here / name / 'meson-private').is_dir())
         for name in sorted(names):
