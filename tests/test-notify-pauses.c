@@ -1002,80 +1002,6 @@ test_random_notify (void)
   aio_pause_hook = NULL;
 }
 
-/* The pair of accesses that the whole protocol stands on, with our own inline functions. */
-typedef struct
-{
-  AioNotify notify;
-  _Alignas (64) _Atomic (guint) published;
-  _Alignas (64) atomic_int go;
-  atomic_int done;
-  atomic_uint woke;
-  int n_rounds;
-} Litmus;
-
-/* Spins, as the threads are to meet; but not for long, as there may be one processor only. */
-static void
-meet (atomic_int *word,
-      int         value)
-{
-  guint spin = 0;
-
-  while (atomic_load_explicit (word, memory_order_acquire) != value)
-    {
-      if (++spin % 4096 == 0)
-        sched_yield ();
-    }
-}
-
-static void *
-publish_and_wake (void *data)
-{
-  Litmus *litmus = data;
-  gboolean woke;
-  int i;
-
-  for (i = 1; i <= litmus->n_rounds; i++)
-    {
-      meet (&litmus->go, i);
-      aio_exchange_full (&litmus->published, i);
-      woke = aio_notify_begin_wake (&litmus->notify);
-      if (woke)
-        aio_fetch_sub_full (&litmus->notify.wakers, 1);
-      atomic_store (&litmus->woke, woke);
-      atomic_store (&litmus->done, i);
-    }
-  return NULL;
-}
-
-static void
-test_litmus (void)
-{
-  Litmus litmus = { .n_rounds = g_test_thorough () ? 5000000 : 50000 };
-  pthread_t thread = start (publish_and_wake, &litmus);
-  int i, spin, published, n_both = 0, n_seen = 0;
-
-  g_test_summary ("R4: the producer sees the flag or the sleeper sees what was published, or both");
-
-  for (i = 1; i <= litmus.n_rounds; i++)
-    {
-      if (i % 65536 == 1)
-        alarm (60);
-      aio_notify_lower (&litmus.notify);
-      atomic_store_explicit (&litmus.go, i, memory_order_release);
-      for (spin = roll () % 1024; spin > 0; spin--)
-        atomic_signal_fence (memory_order_seq_cst);
-      g_assert_true (aio_notify_raise (&litmus.notify));
-      published = aio_load_full (&litmus.published);
-      meet (&litmus.done, i);
-      g_assert_true (published == i || atomic_load (&litmus.woke));
-      n_both += published == i && atomic_load (&litmus.woke);
-      n_seen += published == i;
-    }
-  join (thread);
-  g_test_message ("%d rounds: the sleeper saw it in %d, both in %d", litmus.n_rounds, n_seen,
-                  n_both);
-}
-
 int
 main (int    argc,
       char **argv)
@@ -1095,6 +1021,5 @@ main (int    argc,
   aio_test_add ("/notify-pauses/end-waits-for-waker", test_end_waits_for_waker);
   aio_test_add ("/notify-pauses/random-nested", test_random_nested);
   aio_test_add ("/notify-pauses/random-notify", test_random_notify);
-  aio_test_add ("/notify-pauses/litmus", test_litmus);
   return g_test_run ();
 }
