@@ -468,6 +468,7 @@ invoke_inline (AioContext         *context,
   AioVisit visit;
   gboolean result;
 
+  AIO_PAUSE (BORROWED);
   aio_context_ref (context);
   aio_context_enter (context, G_STRFUNC, &visit);
   result = call_func (context->anchor, func, data, cancellable, error);
@@ -623,6 +624,7 @@ make_task_ready (Call   *call,
 {
   gboolean waiting;
 
+  AIO_PAUSE (CONNECTED);
   lock_calls ();
   call->handler = handler;
   call->task_ready = TRUE;

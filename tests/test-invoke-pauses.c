@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The windows of invoked functions, held open for as long as it takes. */
+#include "invoke-test.h"
+#include <aioctx-gsource/aio-context-private.h>
+
+static __thread gboolean is_victim;
+static AioPausePoint armed_point;
+static Gate *armed_gate;
+
+/* The victim stops at one point, once. */
+static void
+hold_victim (AioPausePoint point)
+{
+  if (!is_victim || point != armed_point)
+    return;
+  is_victim = FALSE;
+  gate_pass (armed_gate);
+}
+
+/* Before the victim is started. */
+static void
+arm (AioPausePoint  point,
+     Gate          *gate)
+{
+  armed_point = point;
+  armed_gate = gate;
+}
+
+/* --- Lent ------------------------------------------------------------------------------------- */
+
+typedef struct
+{
+  atomic_int *n_runs;
+  int place;            /* among the runs */
+} Run;
+
+typedef struct
+{
+  AioContext *context;
+  GMainContext *main_context;
+  Run borrower;
+  Run owner;
+  atomic_int owner_tid;
+  atomic_bool owner_is_back;
+} Lent;
+
+static gboolean
+note_place (gpointer       data,
+            GCancellable  *cancellable,
+            GError       **error)
+{
+  Run *run = data;
+
+  run->place = atomic_fetch_add (run->n_runs, 1) + 1;
+  return TRUE;
+}
+
+static void *
+borrow (void *data)
+{
+  Lent *lent = data;
+
+  is_victim = TRUE;
+  g_assert_true (aio_context_invoke_sync (lent->context, note_place, &lent->borrower, NULL, NULL));
+  return NULL;
+}
+
+static void *
+own (void *data)
+{
+  Lent *lent = data;
+
+  g_assert_true (g_main_context_acquire (lent->main_context));
+  atomic_store (&lent->owner_tid, gettid ());
+  g_assert_true (aio_context_invoke_sync (lent->context, note_place, &lent->owner, NULL, NULL));
+  g_main_context_release (lent->main_context);
+  atomic_store (&lent->owner_is_back, TRUE);
+  return NULL;
+}
+
+/* The owner comes when the context has been lent, as nobody was its owner yet. */
+static void
+test_lent_to_one (void)
+{
+  g_autoptr (GMainContext) main_context = g_main_context_new ();
+  g_autoptr (AioContext) context = aio_context_new ();
+  atomic_int n_runs = 0;
+  Lent lent = { context, main_context, { &n_runs, 0 }, { &n_runs, 0 }, 0, FALSE };
+  Gate gate = GATE_INIT;
+  pthread_t borrower, owner;
+
+  g_test_summary ("C29, C17: the owner of the main loop waits while the context is lent");
+  aio_context_attach (context, main_context);
+  arm (AIO_PAUSE_BORROWED, &gate);
+  borrower = thread_start (borrow, &lent);
+  gate_wait_reached (&gate);
+  owner = thread_start (own, &lent);
+  while (atomic_load (&lent.owner_tid) == 0)
+    sched_yield ();
+  thread_wait_asleep (atomic_load (&lent.owner_tid));
+  g_assert_false (atomic_load (&lent.owner_is_back));
+  gate_open (&gate);
+  thread_join (borrower);
+  thread_join (owner);
+  g_assert_cmpint (lent.borrower.place, ==, 1);
+  g_assert_cmpint (lent.owner.place, ==, 2);
+  aio_context_detach (context);
+}
+
+/* --- Connecting ------------------------------------------------------------------------------- */
+
+typedef struct
+{
+  AioContext *context;
+  GCancellable *cancellable;
+  guint n_destroyed;
+  guint n_told;
+} Connecting;
+
+static gboolean
+never (gpointer       data,
+       GCancellable  *cancellable,
+       GError       **error)
+{
+  g_assert_not_reached ();
+}
+
+static void
+on_destroyed (gpointer data)
+{
+  ((Connecting *) data)->n_destroyed++;
+}
+
+static void
+on_told (GObject      *source,
+         GAsyncResult *result,
+         gpointer      data)
+{
+  Connecting *connecting = data;
+  GError *error = NULL;
+
+  g_assert_false (aio_context_invoke_finish (connecting->context, result, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  g_error_free (error);
+  connecting->n_told++;
+}
+
+static void *
+invoke (void *data)
+{
+  Connecting *connecting = data;
+
+  is_victim = TRUE;
+  aio_context_invoke_async (connecting->context, never, connecting, on_destroyed,
+                            connecting->cancellable, on_told, connecting);
+  return NULL;
+}
+
+static void
+iterate_default (void)
+{
+  while (g_main_context_iteration (NULL, FALSE))
+    continue;
+}
+
+static gboolean
+has_handlers (GCancellable *cancellable)
+{
+  return g_signal_has_handler_pending (cancellable,
+                                       g_signal_lookup ("cancelled", G_TYPE_CANCELLABLE), 0, TRUE);
+}
+
+/* The result goes to the default main context, which another thread iterates than the one that
+ * invokes. */
+static void
+test_cancelled_while_connecting (void)
+{
+  g_autoptr (AioContext) context = aio_context_new ();
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+  Connecting connecting = { context, cancellable, 0, 0 };
+  Gate gate = GATE_INIT;
+  pthread_t victim;
+
+  g_test_summary ("C29: a cancel within invoke_async is told after that has returned, once");
+  arm (AIO_PAUSE_CONNECTED, &gate);
+  victim = thread_start (invoke, &connecting);
+  gate_wait_reached (&gate);
+  g_assert_true (has_handlers (cancellable));
+  g_cancellable_cancel (cancellable);
+  iterate_default ();
+  g_assert_cmpuint (connecting.n_told, ==, 0);
+  gate_open (&gate);
+  thread_join (victim);
+  iterate_default ();
+  g_assert_cmpuint (connecting.n_told, ==, 1);
+  g_assert_cmpuint (connecting.n_destroyed, ==, 1);
+  g_assert_false (has_handlers (cancellable));
+}
+
+int
+main (int    argc,
+      char **argv)
+{
+  loop_test_init (&argc, &argv);
+  /* Brings a worker thread of GLib's with it, whose descriptor stays. */
+  g_type_ensure (G_TYPE_TASK);
+  aio_pause_hook = hold_victim;
+  aio_test_add ("/invoke-pauses/lent-to-one", test_lent_to_one);
+  aio_test_add ("/invoke-pauses/cancelled-while-connecting", test_cancelled_while_connecting);
+  return g_test_run ();
+}
