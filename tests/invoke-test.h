@@ -162,12 +162,6 @@ succeed_when_cancelled (gpointer       data,
   return TRUE;
 }
 
-static inline void
-expect_critical (const char *pattern)
-{
-  g_test_expect_message ("aioctx-gsource", G_LOG_LEVEL_CRITICAL, pattern);
-}
-
 /* In a thread: cancels the first after as many rounds as the second says. */
 static inline void *
 cancel_soon (void *data)

@@ -577,6 +577,12 @@ reports_end (Reports *reports)
   g_string_free (reports->text, TRUE);
 }
 
+static inline void
+expect_critical (const char *pattern)
+{
+  g_test_expect_message ("aioctx-gsource", G_LOG_LEVEL_CRITICAL, pattern);
+}
+
 /* --- Cases ------------------------------------------------------------------------------------ */
 
 typedef void (*LoopFunc) (Loop *loop);
@@ -680,4 +686,14 @@ loop_test_add_main (const char *path,
 {
   loop_test_add_way (path, func, WAY_MAIN, FALSE);
   loop_test_add_way (path, func, WAY_PHASES, FALSE);
+}
+
+/* A case for the ways of which an iteration says whether there was progress. */
+static inline void
+loop_test_add_telling (const char *path,
+                       LoopFunc    func)
+{
+  loop_test_add_way (path, func, WAY_POLL, FALSE);
+  loop_test_add_way (path, func, WAY_EPOLL, FALSE);
+  loop_test_add_way (path, func, WAY_PPOLL, FALSE);
 }

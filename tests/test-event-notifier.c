@@ -548,12 +548,6 @@ test_cleared_first (Loop *loop)
 }
 
 static void
-expect_critical (const char *pattern)
-{
-  g_test_expect_message ("aioctx-gsource", G_LOG_LEVEL_CRITICAL, pattern);
-}
-
-static void
 test_misuse (void)
 {
   g_autoptr (AioContext) context = aio_context_new_full ("misused", NULL);
@@ -591,9 +585,7 @@ main (int    argc,
   aio_test_add ("/event-notifier/no-descriptor-left", test_no_descriptor_left);
   loop_test_add_interrupted ("/event-notifier/rings", test_rings);
   loop_test_add ("/event-notifier/level", test_level);
-  loop_test_add_way ("/event-notifier/progress", test_progress, WAY_POLL, FALSE);
-  loop_test_add_way ("/event-notifier/progress", test_progress, WAY_EPOLL, FALSE);
-  loop_test_add_way ("/event-notifier/progress", test_progress, WAY_PPOLL, FALSE);
+  loop_test_add_telling ("/event-notifier/progress", test_progress);
   loop_test_add ("/event-notifier/removed", test_removed);
   loop_test_add ("/event-notifier/sets-itself", test_sets_itself);
   loop_test_add ("/event-notifier/removes-itself", test_removes_itself);

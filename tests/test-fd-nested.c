@@ -224,6 +224,18 @@ stubborn_notified (AioEventNotifier *notifier)
   stubborn_run ((Stubborn *) ((char *) notifier - G_STRUCT_OFFSET (Stubborn, notifier)));
 }
 
+/* Three runs, the last with a nested iteration that sleeps. */
+static void
+stubborn_nests (Stubborn *stubborn)
+{
+  loop_pass (stubborn->loop);
+  loop_pass (stubborn->loop);
+  g_assert_cmpuint (stubborn->n_runs, ==, 2);
+  stubborn->blocks = TRUE;
+  LOOP_WAIT (stubborn->loop, stubborn->n_runs > 2);
+  stubborn->blocks = FALSE;
+}
+
 static void
 test_not_entered_again (Loop *loop)
 {
@@ -235,12 +247,7 @@ test_not_entered_again (Loop *loop)
   open_pipe (stubborn.fds);
   put (stubborn.fds[1]);
   aio_context_set_fd_handler (loop->context, stubborn.fds[0], stubborn_called, NULL, &stubborn);
-  loop_pass (loop);
-  loop_pass (loop);
-  g_assert_cmpuint (stubborn.n_runs, ==, 2);
-  stubborn.blocks = TRUE;
-  LOOP_WAIT (loop, stubborn.n_runs > 2);
-  stubborn.blocks = FALSE;
+  stubborn_nests (&stubborn);
   LOOP_WAIT (loop, stubborn.n_runs > 3);
   take (stubborn.fds[0]);
   loop_assert_quiet (loop);
@@ -261,12 +268,7 @@ test_notifier_not_entered_again (Loop *loop)
   g_assert_true (aio_event_notifier_init (&stubborn.notifier, TRUE, NULL));
   aio_context_set_event_notifier (loop->context, &stubborn.notifier, stubborn_notified, NULL,
                                   NULL);
-  loop_pass (loop);
-  loop_pass (loop);
-  g_assert_cmpuint (stubborn.n_runs, ==, 2);
-  stubborn.blocks = TRUE;
-  LOOP_WAIT (loop, stubborn.n_runs > 2);
-  stubborn.blocks = FALSE;
+  stubborn_nests (&stubborn);
   g_assert_true (aio_event_notifier_test_and_clear (&stubborn.notifier));
   loop_assert_quiet (loop);
   g_assert_cmpuint (stubborn.n_runs, ==, 3);
@@ -286,12 +288,7 @@ test_plain_file_not_entered_again (Loop *loop)
 
   stubborn.fds[0] = open ("/dev/null", O_RDONLY | O_CLOEXEC);
   aio_context_set_fd_handler (loop->context, stubborn.fds[0], stubborn_called, NULL, &stubborn);
-  loop_pass (loop);
-  loop_pass (loop);
-  g_assert_cmpuint (stubborn.n_runs, ==, 2);
-  stubborn.blocks = TRUE;
-  LOOP_WAIT (loop, stubborn.n_runs > 2);
-  stubborn.blocks = FALSE;
+  stubborn_nests (&stubborn);
   LOOP_WAIT (loop, stubborn.n_runs > 3);
   aio_context_set_fd_handler (loop->context, stubborn.fds[0], NULL, NULL, NULL);
   close (stubborn.fds[0]);

@@ -1688,12 +1688,6 @@ test_closed_number (Loop *loop)
   watch_remove (&watch);
 }
 
-static void
-expect_critical (const char *pattern)
-{
-  g_test_expect_message ("aioctx-gsource", G_LOG_LEVEL_CRITICAL, pattern);
-}
-
 /* What is taken out of a context by the destroy notifies at its end. */
 typedef struct
 {
@@ -1894,9 +1888,7 @@ main (int    argc,
   loop_test_add ("/fd/plain-file", test_plain_file);
   loop_test_add ("/fd/plain-file-number", test_plain_file_number);
   loop_test_add_interrupted ("/fd/wake", test_wake);
-  loop_test_add_way ("/fd/progress", test_progress, WAY_POLL, FALSE);
-  loop_test_add_way ("/fd/progress", test_progress, WAY_EPOLL, FALSE);
-  loop_test_add_way ("/fd/progress", test_progress, WAY_PPOLL, FALSE);
+  loop_test_add_telling ("/fd/progress", test_progress);
   loop_test_add ("/fd/quiet", test_quiet);
   loop_test_add ("/fd/ready-but-not-wanted", test_ready_but_not_wanted);
   loop_test_add ("/fd/timeout", test_timeout);

@@ -15,7 +15,7 @@ count (gpointer data)
 static void
 test_cancellable (void)
 {
-  AioContext *context = aio_context_new ();
+  g_autoptr (AioContext) context = aio_context_new ();
   GCancellable *cancellable = g_cancellable_new ();
   guint n = 0;
   AioBH *bh = aio_bh_new (context, count, &n);
@@ -47,13 +47,12 @@ test_cancellable (void)
   g_assert_cmpuint (n, ==, 2);
   g_object_unref (cancellable);
   aio_bh_delete (bh);
-  aio_context_unref (context);
 }
 
 static void
 test_cancelled_already (void)
 {
-  AioContext *context = aio_context_new ();
+  g_autoptr (AioContext) context = aio_context_new ();
   GCancellable *cancellable = g_cancellable_new ();
   guint n = 0;
   AioBH *bh = aio_bh_new (context, count, &n);
@@ -65,7 +64,6 @@ test_cancelled_already (void)
   g_assert_false (aio_bh_is_scheduled (bh));
   g_object_unref (cancellable);
   aio_bh_delete (bh);
-  aio_context_unref (context);
 }
 
 static void *
@@ -79,7 +77,7 @@ static void
 test_cancellable_outlives (void)
 {
   AioContext *context = aio_context_new ();
-  GCancellable *cancellable = g_cancellable_new ();
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
   guint n = 0;
   AioBH *bh = aio_bh_new (context, count, &n);
 
@@ -88,7 +86,6 @@ test_cancellable_outlives (void)
   aio_bh_delete (bh);
   aio_context_unref (context);
   thread_run (cancel, cancellable);
-  g_object_unref (cancellable);
 }
 
 /* ---- Sockets ---- */
@@ -363,7 +360,7 @@ static void
 read_to_end (Stream *self,
              int     fd)
 {
-  AioContext *context = aio_context_new ();
+  g_autoptr (AioContext) context = aio_context_new ();
   GError *error = NULL;
 
   g_assert_true (stream_watch (context, self, &error));
@@ -377,7 +374,6 @@ read_to_end (Stream *self,
   g_assert_cmpuint (self->n, ==, 2);
   g_assert_cmpuint (self->n_destroyed, ==, 1);
   g_assert_cmpuint (G_OBJECT (self->stream)->ref_count, ==, 1);
-  aio_context_unref (context);
 }
 
 static void
@@ -414,7 +410,7 @@ test_stream_of_socket (void)
 static void
 test_stream_removed (void)
 {
-  AioContext *context = aio_context_new ();
+  g_autoptr (AioContext) context = aio_context_new ();
   int fds[2];
   Stream self = { NULL, 0, 0, FALSE };
 
@@ -429,7 +425,6 @@ test_stream_removed (void)
   g_assert_false (aio_context_poll (context, FALSE));
   g_object_unref (self.stream);
   close (fds[1]);
-  aio_context_unref (context);
 }
 
 static void
@@ -449,7 +444,7 @@ assert_stream_refused (AioContext   *context,
 static void
 test_stream_refused (void)
 {
-  AioContext *context = aio_context_new ();
+  g_autoptr (AioContext) context = aio_context_new ();
   GInputStream *memory = g_memory_input_stream_new ();
   int fds[2];
   GInputStream *pipe_stream;
@@ -466,7 +461,6 @@ test_stream_refused (void)
   g_object_unref (pipe_stream);
   close (fds[1]);
   g_object_unref (memory);
-  aio_context_unref (context);
 }
 
 int

@@ -96,7 +96,7 @@ answer_assert_done (Answer *answer)
 static void
 test_result (void)
 {
-  AioIOThread *thread = io_new ("worker");
+  g_autoptr (AioIOThread) thread = io_new ("worker");
   Answer answer;
 
   g_test_summary ("C29: the function runs in the home thread; the callback, and behind it the "
@@ -107,13 +107,12 @@ test_result (void)
   answer_assert_done (&answer);
   g_assert_false (pthread_equal (answer.counted.thread, pthread_self ()));
   answer_clear (&answer);
-  aio_io_thread_unref (thread);
 }
 
 static void
 test_never_inline (void)
 {
-  AioContext *context = aio_context_new ();
+  g_autoptr (AioContext) context = aio_context_new ();
   Answer answer;
 
   g_test_summary ("C29: also in the home thread, and while there is none, the function runs in the "
@@ -128,7 +127,6 @@ test_never_inline (void)
   answer_wait (&answer);
   answer_assert_done (&answer);
   answer_clear (&answer);
-  aio_context_unref (context);
 }
 
 static void
@@ -143,7 +141,7 @@ note_order (gpointer data)
 static void
 test_order (void)
 {
-  AioContext *context = aio_context_new ();
+  g_autoptr (AioContext) context = aio_context_new ();
   Answer answers[2];
   Counted between = { context, 0, 0, 0, 0 };
   guint i;
@@ -165,7 +163,6 @@ test_order (void)
     }
   for (i = 2; i-- > 0;)
     answer_clear (&answers[i]);
-  aio_context_unref (context);
 }
 
 static void
@@ -182,7 +179,7 @@ on_kept (GObject      *source,
 static void
 test_kept_result (void)
 {
-  AioIOThread *thread = io_new ("worker");
+  g_autoptr (AioIOThread) thread = io_new ("worker");
   Answer answer;
 
   g_test_summary ("C29: the data lives as long as the result does");
@@ -195,13 +192,12 @@ test_kept_result (void)
   g_assert_cmpuint (answer.counted.n_destroyed, ==, 0);
   g_clear_object (&answer.kept);
   answer_clear (&answer);
-  aio_io_thread_unref (thread);
 }
 
 static void
 test_nobody_listens (void)
 {
-  AioIOThread *thread = io_new ("worker");
+  g_autoptr (AioIOThread) thread = io_new ("worker");
   Answer answer;
 
   g_test_summary ("C29: the callback and the destroy notify may be left out");
@@ -211,7 +207,6 @@ test_nobody_listens (void)
   answer_wait (&answer);
   g_assert_cmpuint (answer.counted.n, ==, 2);
   answer_clear (&answer);
-  aio_io_thread_unref (thread);
 }
 
 /* ---- What comes back ---- */
@@ -219,7 +214,7 @@ test_nobody_listens (void)
 static void
 test_errors (void)
 {
-  AioIOThread *thread = io_new ("worker");
+  g_autoptr (AioIOThread) thread = io_new ("worker");
   AioContext *context = aio_io_thread_get_context (thread);
   Answer answer;
 
@@ -241,7 +236,6 @@ test_errors (void)
   answer_wait (&answer);
   answer_assert_done (&answer);
   answer_clear (&answer);
-  aio_io_thread_unref (thread);
 }
 
 /* ---- Cancelling ---- */
@@ -257,8 +251,8 @@ has_handlers (GCancellable *cancellable)
 static void
 test_cancelled_before (void)
 {
-  AioIOThread *thread = io_new ("worker");
-  GCancellable *cancellable = g_cancellable_new ();
+  g_autoptr (AioIOThread) thread = io_new ("worker");
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
   Answer answer;
 
   g_test_summary ("C29: cancelled before the call, the function never runs, and the callback comes "
@@ -271,15 +265,13 @@ test_cancelled_before (void)
   answer_assert_failed (&answer, G_IO_ERROR_CANCELLED);
   answer_clear (&answer);
   g_assert_cmpuint (G_OBJECT (cancellable)->ref_count, ==, 1);
-  g_object_unref (cancellable);
-  aio_io_thread_unref (thread);
 }
 
 static void
 test_cancelled_waiting (void)
 {
-  AioIOThread *thread = io_new ("worker");
-  GCancellable *cancellable = g_cancellable_new ();
+  g_autoptr (AioIOThread) thread = io_new ("worker");
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
   Gate gate = GATE_INIT;
   Answer answer;
 
@@ -298,8 +290,6 @@ test_cancelled_waiting (void)
   answer_assert_failed (&answer, G_IO_ERROR_CANCELLED);
   answer_clear (&answer);
   g_assert_false (has_handlers (cancellable));
-  g_object_unref (cancellable);
-  aio_io_thread_unref (thread);
 }
 
 typedef struct
@@ -330,8 +320,8 @@ running_gone (gpointer data)
 static void
 test_cancelled_running (void)
 {
-  AioIOThread *thread = io_new ("worker");
-  GCancellable *cancellable = g_cancellable_new ();
+  g_autoptr (AioIOThread) thread = io_new ("worker");
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
   Answer answer;
   Running running = { &answer, GATE_INIT };
 
@@ -345,15 +335,13 @@ test_cancelled_running (void)
   answer_wait (&answer);
   answer_assert_done (&answer);
   answer_clear (&answer);
-  g_object_unref (cancellable);
-  aio_io_thread_unref (thread);
 }
 
 static void
 test_handler_is_gone (void)
 {
-  AioIOThread *thread = io_new ("worker");
-  GCancellable *cancellable = g_cancellable_new ();
+  g_autoptr (AioIOThread) thread = io_new ("worker");
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
   Answer answer;
 
   g_test_summary ("C29: a call that is over has left nothing behind in its cancellable");
@@ -366,8 +354,6 @@ test_handler_is_gone (void)
   answer_clear (&answer);
   io_settle (thread);
   g_assert_cmpuint (G_OBJECT (cancellable)->ref_count, ==, 1);
-  g_object_unref (cancellable);
-  aio_io_thread_unref (thread);
 }
 
 static void
@@ -380,8 +366,8 @@ wait_in_handler (GCancellable *cancellable,
 static void
 test_answer_while_cancelling (void)
 {
-  AioIOThread *thread = io_new ("worker");
-  GCancellable *cancellable = g_cancellable_new ();
+  g_autoptr (AioIOThread) thread = io_new ("worker");
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
   Gate gate = GATE_INIT;
   Answer answer;
   gulong handler;
@@ -398,14 +384,12 @@ test_answer_while_cancelling (void)
   gate_open (&gate);
   answer_assert_failed (&answer, G_IO_ERROR_CANCELLED);
   answer_clear (&answer);
-  g_object_unref (cancellable);
-  aio_io_thread_unref (thread);
 }
 
 static void
 test_cancel_races (void)
 {
-  AioIOThread *thread = io_new ("worker");
+  g_autoptr (AioIOThread) thread = io_new ("worker");
   guint n = g_test_thorough () ? 50000 : 2000;
   guint n_ran = 0;
   guint i;
@@ -434,7 +418,6 @@ test_cancel_races (void)
       loop_moved ();
     }
   g_test_message ("%u of %u ran", n_ran, n);
-  aio_io_thread_unref (thread);
 }
 
 /* ---- The end of the context ---- */
@@ -442,7 +425,7 @@ test_cancel_races (void)
 static void
 test_stopped_before (void)
 {
-  AioIOThread *thread = io_new ("worker");
+  g_autoptr (AioIOThread) thread = io_new ("worker");
   Answer answer;
 
   g_test_summary ("C29, C26: the context of a thread that was stopped is closed");
@@ -452,7 +435,6 @@ test_stopped_before (void)
   answer_wait (&answer);
   answer_assert_failed (&answer, G_IO_ERROR_CLOSED);
   answer_clear (&answer);
-  aio_io_thread_unref (thread);
 }
 
 static void
@@ -509,7 +491,7 @@ static void
 test_cancelled_finalised (void)
 {
   AioContext *context = aio_context_new ();
-  GCancellable *cancellable = g_cancellable_new ();
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
   Answer answer;
 
   g_test_summary ("C29: a call that was cancelled, and whose context is finalised, is over once");
@@ -520,7 +502,6 @@ test_cancelled_finalised (void)
   answer_wait (&answer);
   answer_assert_failed (&answer, G_IO_ERROR_CANCELLED);
   answer_clear (&answer);
-  g_object_unref (cancellable);
 }
 
 /* ---- Misuse ---- */
@@ -545,7 +526,7 @@ on_answer_misuse (GObject      *source,
 static void
 test_misuse (void)
 {
-  AioContext *context = aio_context_new ();
+  g_autoptr (AioContext) context = aio_context_new ();
   GTask *other = g_task_new (NULL, NULL, NULL, NULL);
   Answer answer;
 
@@ -574,7 +555,6 @@ test_misuse (void)
   answer_wait (&answer);
   answer_assert_done (&answer);
   answer_clear (&answer);
-  aio_context_unref (context);
 }
 
 int

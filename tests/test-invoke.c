@@ -69,7 +69,7 @@ caller_assert_done (Caller *caller)
 static void
 test_at_home (void)
 {
-  AioContext *context = aio_context_new ();
+  g_autoptr (AioContext) context = aio_context_new ();
   Counted counted = { context, 0, 0, 0, 0 };
 
   g_test_summary ("C29: in the home thread the function is called at once");
@@ -79,7 +79,6 @@ test_at_home (void)
   g_assert_cmpuint (counted.n, ==, 1);
   g_assert_null (aio_context_get_current ());
   g_assert_true (aio_context_is_home_thread (context));
-  aio_context_unref (context);
 }
 
 static gboolean
@@ -104,7 +103,7 @@ poll_elsewhere (void *context)
 static void
 test_without_home (void)
 {
-  AioContext *context = aio_context_new ();
+  g_autoptr (AioContext) context = aio_context_new ();
   Counted counted = { context, 0, 0, 0, 0 };
 
   g_test_summary ("C29, C17: without a home thread the function is called at once, in the calling "
@@ -114,13 +113,12 @@ test_without_home (void)
   g_assert_true (pthread_equal (counted.thread, pthread_self ()));
   g_assert_false (aio_context_is_home_thread (context));
   thread_run (poll_elsewhere, context);
-  aio_context_unref (context);
 }
 
 static void
 test_in_io_thread (void)
 {
-  AioIOThread *thread = io_new ("worker");
+  g_autoptr (AioIOThread) thread = io_new ("worker");
   Counted counted = { aio_io_thread_get_context (thread), 0, 0, 0, 0 };
 
   g_test_summary ("C29: the function runs in the home thread, and the caller waits for it");
@@ -129,7 +127,6 @@ test_in_io_thread (void)
   g_assert_false (pthread_equal (counted.thread, pthread_self ()));
   g_assert_true (aio_context_invoke_sync (counted.context, run_inside, &counted, NULL, NULL));
   g_assert_cmpuint (counted.n, ==, 2);
-  aio_io_thread_unref (thread);
 }
 
 static void
@@ -166,7 +163,7 @@ invoke_and_quit (void *data)
 static void
 test_attached (void)
 {
-  GMainContext *main_context = g_main_context_new ();
+  g_autoptr (GMainContext) main_context = g_main_context_new ();
   GMainLoop *loop = g_main_loop_new (main_context, FALSE);
   AioContext *context = aio_context_new ();
   Counted counted = { context, 0, 0, 0, 0 };
@@ -187,7 +184,6 @@ test_attached (void)
   aio_context_detach (context);
   aio_context_unref (context);
   g_main_loop_unref (loop);
-  g_main_context_unref (main_context);
 }
 
 /* ---- What comes back ---- */
@@ -209,8 +205,8 @@ assert_fails_as_told (AioContext *context)
 static void
 test_errors (void)
 {
-  AioIOThread *thread = io_new ("worker");
-  AioContext *context = aio_context_new_full ("loopy", NULL);
+  g_autoptr (AioIOThread) thread = io_new ("worker");
+  g_autoptr (AioContext) context = aio_context_new_full ("loopy", NULL);
   GError *error = NULL;
 
   g_test_summary ("C29, C28: the GError of the function comes back; one beside TRUE is reported");
@@ -220,8 +216,6 @@ test_errors (void)
   g_assert_true (aio_context_invoke_sync (context, succeed_with_error, NULL, NULL, &error));
   g_assert_no_error (error);
   g_test_assert_expected_messages ();
-  aio_context_unref (context);
-  aio_io_thread_unref (thread);
 }
 
 static void
@@ -244,7 +238,7 @@ append_last (gpointer       data,
 static void
 test_order (void)
 {
-  AioIOThread *thread = io_new ("worker");
+  g_autoptr (AioIOThread) thread = io_new ("worker");
   AioContext *context = aio_io_thread_get_context (thread);
   GString *text = g_string_new (NULL);
   Gate gate = GATE_INIT;
@@ -258,7 +252,6 @@ test_order (void)
   g_assert_true (aio_context_invoke_sync (context, append_last, text, NULL, NULL));
   g_assert_cmpstr (text->str, ==, "abc!");
   g_string_free (text, TRUE);
-  aio_io_thread_unref (thread);
 }
 
 /* ---- Cancelling ---- */
@@ -266,7 +259,7 @@ test_order (void)
 static void
 test_cancelled_before (void)
 {
-  AioIOThread *thread = io_new ("worker");
+  g_autoptr (AioIOThread) thread = io_new ("worker");
   AioContext *contexts[2] = { aio_io_thread_get_context (thread), aio_context_new () };
   GCancellable *cancellable = g_cancellable_new ();
   guint i;
@@ -286,14 +279,13 @@ test_cancelled_before (void)
     }
   g_object_unref (cancellable);
   aio_context_unref (contexts[1]);
-  aio_io_thread_unref (thread);
 }
 
 static void
 test_cancelled_waiting (void)
 {
-  AioIOThread *thread = io_new ("worker");
-  GCancellable *cancellable = g_cancellable_new ();
+  g_autoptr (AioIOThread) thread = io_new ("worker");
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
   Counted counted = { aio_io_thread_get_context (thread), 0, 0, 0, 0 };
   Caller caller = { counted.context, counted_run, &counted, cancellable, TRUE, NULL, 0, 0 };
   Gate gate = GATE_INIT;
@@ -310,15 +302,13 @@ test_cancelled_waiting (void)
   io_settle (thread);
   g_assert_cmpuint (counted.n, ==, 0);
   g_assert_cmpuint (G_OBJECT (cancellable)->ref_count, ==, 1);
-  g_object_unref (cancellable);
-  aio_io_thread_unref (thread);
 }
 
 static void
 test_cancelled_running (void)
 {
-  AioIOThread *thread = io_new ("worker");
-  GCancellable *cancellable = g_cancellable_new ();
+  g_autoptr (AioIOThread) thread = io_new ("worker");
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
   Gate begun = GATE_INIT;
   Caller caller = { aio_io_thread_get_context (thread), succeed_when_cancelled, &begun,
                     cancellable, FALSE, NULL, 0, 0 };
@@ -330,8 +320,6 @@ test_cancelled_running (void)
   g_cancellable_cancel (cancellable);
   caller_join (&caller);
   caller_assert_done (&caller);
-  g_object_unref (cancellable);
-  aio_io_thread_unref (thread);
 }
 
 /* Its data is on the stack of the caller. */
@@ -340,7 +328,7 @@ race_cancel_once (AioContext *context,
                   guint       spins,
                   guint      *n_ran)
 {
-  GCancellable *cancellable = g_cancellable_new ();
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
   gpointer args[2] = { cancellable, GUINT_TO_POINTER (spins) };
   Counted counted = { context, 0, 0, 0, 0 };
   GError *error = NULL;
@@ -360,13 +348,12 @@ race_cancel_once (AioContext *context,
     }
   thread_join (thread);
   memset (&counted, 0xff, sizeof counted);
-  g_object_unref (cancellable);
 }
 
 static void
 test_cancel_races (void)
 {
-  AioIOThread *thread = io_new ("worker");
+  g_autoptr (AioIOThread) thread = io_new ("worker");
   AioContext *context = aio_io_thread_get_context (thread);
   guint n = g_test_thorough () ? 100000 : 3000;
   guint n_ran = 0;
@@ -380,7 +367,6 @@ test_cancel_races (void)
       loop_moved ();
     }
   g_test_message ("%u of %u ran", n_ran, n);
-  aio_io_thread_unref (thread);
 }
 
 /* ---- Threads that wait for each other ---- */
@@ -476,8 +462,8 @@ call_across (gpointer data)
 static void
 test_across (void)
 {
-  AioIOThread *red = io_new ("red");
-  AioIOThread *green = io_new ("green");
+  g_autoptr (AioIOThread) red = io_new ("red");
+  g_autoptr (AioIOThread) green = io_new ("green");
   guint n = g_test_thorough () ? 20000 : 1000;
   guint i;
 
@@ -497,8 +483,6 @@ test_across (void)
       g_assert_cmpuint (sides[1].n_calls, ==, 1);
       loop_moved ();
     }
-  aio_io_thread_unref (green);
-  aio_io_thread_unref (red);
 }
 
 /* What a function does to the thread that waits for it. */
@@ -524,8 +508,8 @@ tease (gpointer       data,
 static void
 test_only_calls (void)
 {
-  AioIOThread *thread = io_new ("worker");
-  AioContext *context = aio_context_new ();
+  g_autoptr (AioIOThread) thread = io_new ("worker");
+  g_autoptr (AioContext) context = aio_context_new ();
   Tease self = { context, g_string_new (NULL), 0 };
 
   g_test_summary ("C29: a thread that waits makes the call that closes a circle, and runs nothing "
@@ -537,8 +521,6 @@ test_only_calls (void)
   aio_context_poll (context, FALSE);
   g_assert_cmpstr (self.text->str, ==, "!b");
   g_string_free (self.text, TRUE);
-  aio_context_unref (context);
-  aio_io_thread_unref (thread);
 }
 
 static gboolean
@@ -561,8 +543,8 @@ wait_for_gate (gpointer data)
 static void
 test_no_overtaking (void)
 {
-  AioIOThread *red = io_new ("red");
-  AioIOThread *green = io_new ("green");
+  g_autoptr (AioIOThread) red = io_new ("red");
+  g_autoptr (AioIOThread) green = io_new ("green");
   GString *text = g_string_new (NULL);
   Caller caller = { aio_io_thread_get_context (red), append_last, text, NULL, FALSE, NULL, 0, 0 };
   Gate gate = GATE_INIT;
@@ -580,8 +562,6 @@ test_no_overtaking (void)
   caller_assert_done (&caller);
   g_assert_cmpstr (text->str, ==, "a!");
   g_string_free (text, TRUE);
-  aio_io_thread_unref (green);
-  aio_io_thread_unref (red);
 }
 
 static gboolean
@@ -605,9 +585,9 @@ poll_once (void *context)
 static void
 run_main_owner (gboolean had_home)
 {
-  GMainContext *main_context = g_main_context_new ();
-  AioIOThread *thread = io_new ("worker");
-  AioContext *context = aio_context_new ();
+  g_autoptr (GMainContext) main_context = g_main_context_new ();
+  g_autoptr (AioIOThread) thread = io_new ("worker");
+  g_autoptr (AioContext) context = aio_context_new ();
   Counted counted = { context, 0, 0, 0, 0 };
 
   if (had_home)
@@ -619,9 +599,6 @@ run_main_owner (gboolean had_home)
   g_assert_true (pthread_equal (counted.thread, pthread_self ()));
   g_main_context_release (main_context);
   aio_context_detach (context);
-  aio_context_unref (context);
-  aio_io_thread_unref (thread);
-  g_main_context_unref (main_context);
 }
 
 static void
@@ -758,7 +735,7 @@ use_many_times (void *data)
 static void
 run_lent (gboolean polls)
 {
-  AioContext *context = aio_context_new ();
+  g_autoptr (AioContext) context = aio_context_new ();
   Lent lent = { context, polls, 0, 0 };
   pthread_t threads[3];
   guint i;
@@ -769,7 +746,6 @@ run_lent (gboolean polls)
     thread_join (threads[i]);
   g_assert_cmpuint (lent.n_calls, ==, 3 * LENT_ROUNDS);
   g_assert_false (aio_context_is_home_thread (context));
-  aio_context_unref (context);
 }
 
 static void
@@ -784,8 +760,8 @@ test_lent (void)
 static void
 test_lent_and_main (void)
 {
-  GMainContext *main_context = g_main_context_new ();
-  AioContext *context = aio_context_new ();
+  g_autoptr (GMainContext) main_context = g_main_context_new ();
+  g_autoptr (AioContext) context = aio_context_new ();
   Lent lent = { context, FALSE, 0, 0 };
   pthread_t thread;
 
@@ -797,8 +773,6 @@ test_lent_and_main (void)
     g_main_context_iteration (main_context, FALSE);
   thread_join (thread);
   aio_context_detach (context);
-  aio_context_unref (context);
-  g_main_context_unref (main_context);
 }
 
 /* ---- The end of the context ---- */
@@ -806,7 +780,7 @@ test_lent_and_main (void)
 static void
 test_stopped_before (void)
 {
-  AioIOThread *thread = io_new ("worker");
+  g_autoptr (AioIOThread) thread = io_new ("worker");
   Counted counted = { aio_io_thread_get_context (thread), 0, 0, 0, 0 };
   GError *error = NULL;
 
@@ -817,7 +791,6 @@ test_stopped_before (void)
   g_assert_nonnull (strstr (error->message, "worker"));
   g_clear_error (&error);
   g_assert_cmpuint (counted.n, ==, 0);
-  aio_io_thread_unref (thread);
 }
 
 static void *
@@ -830,7 +803,7 @@ stop_thread (void *thread)
 static void
 test_stopped_waiting (void)
 {
-  AioIOThread *thread = io_new ("worker");
+  g_autoptr (AioIOThread) thread = io_new ("worker");
   Counted counted = { aio_io_thread_get_context (thread), 0, 0, 0, 0 };
   Caller caller = { counted.context, counted_run, &counted, NULL, FALSE, NULL, 0, 0 };
   Gate gate = GATE_INIT;
@@ -846,7 +819,6 @@ test_stopped_waiting (void)
   thread_join (stopper);
   caller_assert_done (&caller);
   g_assert_cmpuint (counted.n, ==, 1);
-  aio_io_thread_unref (thread);
 }
 
 static void
@@ -925,7 +897,7 @@ drop_last_from_afar (gpointer       data,
 static void
 test_last_reference (void)
 {
-  AioIOThread *thread = io_new ("worker");
+  g_autoptr (AioIOThread) thread = io_new ("worker");
   Counted counted = { aio_context_new (), 0, 0, 0, 0 };
 
   g_test_summary ("C29, C23: the function may drop the last reference to its context");
@@ -940,7 +912,6 @@ test_last_reference (void)
                                           &counted, NULL, NULL));
   g_assert_cmpuint (counted.n, ==, 1);
   g_assert_cmpuint (counted.n_destroyed, ==, 1);
-  aio_io_thread_unref (thread);
 }
 
 /* ---- Misuse, fork ---- */
@@ -948,7 +919,7 @@ test_last_reference (void)
 static void
 test_misuse (void)
 {
-  AioContext *context = aio_context_new ();
+  g_autoptr (AioContext) context = aio_context_new ();
   GError *error = NULL;
 
   g_test_summary ("C28: NULL where an object is wanted, and a cancellable that is none");
@@ -961,7 +932,6 @@ test_misuse (void)
                                            &error));
   g_test_assert_expected_messages ();
   g_assert_no_error (error);
-  aio_context_unref (context);
 }
 
 typedef struct
@@ -997,7 +967,7 @@ be_child (AioContext *of_parent)
 static void
 test_fork (void)
 {
-  AioIOThread *thread = io_new ("worker");
+  g_autoptr (AioIOThread) thread = io_new ("worker");
   Hammer self = { aio_io_thread_get_context (thread), FALSE };
   pthread_t caller = thread_start (hammer, &self);
   guint i;
@@ -1016,7 +986,6 @@ test_fork (void)
     }
   atomic_store (&self.over, TRUE);
   thread_join (caller);
-  aio_io_thread_unref (thread);
 }
 
 int

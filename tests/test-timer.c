@@ -1343,12 +1343,6 @@ test_clock_is_set (Loop *loop)
 /* --- Misuse ----------------------------------------------------------------------------------- */
 
 static void
-expect_critical (const char *pattern)
-{
-  g_test_expect_message ("aioctx-gsource", G_LOG_LEVEL_CRITICAL, pattern);
-}
-
-static void
 test_misuse (void)
 {
   g_autoptr (AioContext) context = aio_context_new_full ("misused", NULL);
@@ -1412,9 +1406,7 @@ main (int    argc,
   loop_test_add ("/timer/virtual", test_virtual);
   loop_test_add ("/timer/timeout", test_timeout);
   loop_test_add ("/timer/far-timeout", test_far_timeout);
-  loop_test_add_way ("/timer/progress", test_progress, WAY_POLL, FALSE);
-  loop_test_add_way ("/timer/progress", test_progress, WAY_EPOLL, FALSE);
-  loop_test_add_way ("/timer/progress", test_progress, WAY_PPOLL, FALSE);
+  loop_test_add_telling ("/timer/progress", test_progress);
   aio_test_add ("/timer/poll-until", test_poll_until);
   loop_test_add_interrupted ("/timer/order", test_order);
   loop_test_add ("/timer/arm-order", test_arm_order);
