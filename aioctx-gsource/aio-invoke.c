@@ -341,6 +341,7 @@ give_back (AioContext        *context,
   aio_home_give_back (&context->anchor->home, loan);
   if (!loan->changed)
     return;
+  AIO_PAUSE (GIVEN_BACK);
   lock_calls ();
   wake_waiting_locked ();
   unlock_calls ();
@@ -388,6 +389,21 @@ tell_home_locked (Call *call)
   wake_waiting_locked ();
 }
 
+/* The context of the thread's own call is another's. That may be another one than before: who has
+ * just been given it back, or has taken it since. Who looks for circles has to know. */
+static void
+learn_home_locked (Call *call)
+{
+  gboolean may_move = aio_context_may_move (call->context);
+  guint64 home = may_move ? call->home : aio_load_relaxed (&call->anchor->home.thread);
+
+  if (call->home == home && call->may_move == may_move)
+    return;
+  call->home = home;
+  call->may_move = may_move;
+  wake_waiting_locked ();
+}
+
 /* Finds a call that this thread may make: it is the home thread, or there is none, and would wait
  * in a circle. Its own call may be such a one, if the context was lent to another thread before. As
  * long as the state is WAITING the context is there, because its end would close the call first,
@@ -401,9 +417,14 @@ begin_one_locked (AioHomeLoan *loan)
       if (call->state != CALL_WAITING || aio_anchor_is_forked (call->anchor))
         continue;
       tell_home_locked (call);
-      if (!waits_for_locked (aio_home_self (), call->caller) ||
-          !aio_context_borrow (call->context, loan))
+      if (!waits_for_locked (aio_home_self (), call->caller))
         continue;
+      if (!aio_context_borrow (call->context, loan))
+        {
+          if (call->caller == aio_home_self ())
+            learn_home_locked (call);
+          continue;
+        }
       if (aio_context_try_ref (call->context))
         {
           call_begin_locked (call);
@@ -491,8 +512,6 @@ invoke_and_wait (AioContext     *context,
   gboolean result;
 
   call->caller = aio_home_self ();
-  call->home = aio_load_relaxed (&context->anchor->home.thread);
-  call->may_move = aio_context_may_move (context);
   handler = call_connect (call);
   call_post (call);
   wait_for_call (call);

@@ -19,6 +19,7 @@ typedef enum
   AIO_PAUSE_RELEASED,     /* pass: entry released, callback not yet called */
   AIO_PAUSE_RUN_ENDED,    /* pass: end of the run stored, waiters not yet looked for */
   AIO_PAUSE_BORROWED,     /* invoke: the context is lent to the caller, not yet entered */
+  AIO_PAUSE_GIVEN_BACK,   /* invoke: it is free again, those who wait do not know yet */
   AIO_PAUSE_CONNECTED,    /* invoke: the cancellable may fire, the call is not yet ready for it */
   AIO_PAUSE_N_POINTS
 } AioPausePoint;

@@ -3,27 +3,27 @@
 #include "invoke-test.h"
 #include <aioctx-gsource/aio-context-private.h>
 
-static __thread gboolean is_victim;
-static AioPausePoint armed_point;
-static Gate *armed_gate;
+/* Where the thread stops, once. */
+static __thread AioPausePoint held_at;
+static __thread Gate *held_by;
 
-/* The victim stops at one point, once. */
 static void
-hold_victim (AioPausePoint point)
+hold (AioPausePoint point)
 {
-  if (!is_victim || point != armed_point)
+  Gate *gate = held_by;
+
+  if (gate == NULL || point != held_at)
     return;
-  is_victim = FALSE;
-  gate_pass (armed_gate);
+  held_by = NULL;
+  gate_pass (gate);
 }
 
-/* Before the victim is started. */
 static void
-arm (AioPausePoint  point,
-     Gate          *gate)
+hold_me_at (AioPausePoint  point,
+            Gate          *gate)
 {
-  armed_point = point;
-  armed_gate = gate;
+  held_at = point;
+  held_by = gate;
 }
 
 /* --- Lent ------------------------------------------------------------------------------------- */
@@ -40,6 +40,7 @@ typedef struct
   GMainContext *main_context;
   Run borrower;
   Run owner;
+  Gate gate;
   atomic_int owner_tid;
   atomic_bool owner_is_back;
 } Lent;
@@ -60,7 +61,7 @@ borrow (void *data)
 {
   Lent *lent = data;
 
-  is_victim = TRUE;
+  hold_me_at (AIO_PAUSE_BORROWED, &lent->gate);
   g_assert_true (aio_context_invoke_sync (lent->context, note_place, &lent->borrower, NULL, NULL));
   return NULL;
 }
@@ -85,26 +86,115 @@ test_lent_to_one (void)
   g_autoptr (GMainContext) main_context = g_main_context_new ();
   g_autoptr (AioContext) context = aio_context_new ();
   atomic_int n_runs = 0;
-  Lent lent = { context, main_context, { &n_runs, 0 }, { &n_runs, 0 }, 0, FALSE };
-  Gate gate = GATE_INIT;
+  Lent lent = { context, main_context, { &n_runs, 0 }, { &n_runs, 0 },
+                GATE_INIT, 0, FALSE };
   pthread_t borrower, owner;
 
   g_test_summary ("C29, C17: the owner of the main loop waits while the context is lent");
   aio_context_attach (context, main_context);
-  arm (AIO_PAUSE_BORROWED, &gate);
   borrower = thread_start (borrow, &lent);
-  gate_wait_reached (&gate);
+  gate_wait_reached (&lent.gate);
   owner = thread_start (own, &lent);
   while (atomic_load (&lent.owner_tid) == 0)
     sched_yield ();
   thread_wait_asleep (atomic_load (&lent.owner_tid));
   g_assert_false (atomic_load (&lent.owner_is_back));
-  gate_open (&gate);
+  gate_open (&lent.gate);
   thread_join (borrower);
   thread_join (owner);
   g_assert_cmpint (lent.borrower.place, ==, 1);
   g_assert_cmpint (lent.owner.place, ==, 2);
   aio_context_detach (context);
+}
+
+/* --- A circle --------------------------------------------------------------------------------- */
+
+/* A thread that is lent a context, and may call a function in another one meanwhile. */
+typedef struct
+{
+  AioContext *context;
+  AioContext *other;            /* NULL: it waits until inside is opened */
+  Gate inside;
+  Gate behind;                  /* where it stops when it has given the context back */
+  atomic_int tid;
+  pthread_t thread;
+} Link;
+
+static gboolean
+link_inside (gpointer       data,
+             GCancellable  *cancellable,
+             GError       **error)
+{
+  Link *link = data;
+
+  if (link->other != NULL)
+    return aio_context_invoke_sync (link->other, do_nothing, NULL, NULL, error);
+  gate_pass (&link->inside);
+  hold_me_at (AIO_PAUSE_GIVEN_BACK, &link->behind);
+  return TRUE;
+}
+
+static void *
+link_run (void *data)
+{
+  Link *link = data;
+
+  atomic_store (&link->tid, gettid ());
+  g_assert_true (aio_context_invoke_sync (link->context, link_inside, link, NULL, NULL));
+  return NULL;
+}
+
+static void
+link_start (Link       *link,
+            AioContext *context,
+            AioContext *other)
+{
+  *link = (Link) { context, other, GATE_INIT, GATE_INIT, 0, 0 };
+  link->thread = thread_start (link_run, link);
+}
+
+static void
+link_start_asleep (Link       *link,
+                   AioContext *context,
+                   AioContext *other)
+{
+  link_start (link, context, other);
+  while (atomic_load (&link->tid) == 0)
+    sched_yield ();
+  thread_wait_asleep (atomic_load (&link->tid));
+}
+
+/* Two of the three have been refused by somebody who is no part of the circle. */
+static void
+test_circle_of_loans (void)
+{
+  AioContext *contexts[3];
+  Link former[3], links[3];
+  guint i;
+
+  g_test_summary ("C29: threads that wait for each other in a circle come to know who has the "
+                  "context that they wait for");
+  for (i = 0; i < 3; i++)
+    contexts[i] = aio_context_new ();
+  for (i = 1; i < 3; i++)
+    {
+      link_start (&former[i], contexts[i], NULL);
+      gate_wait_reached (&former[i].inside);
+    }
+  link_start_asleep (&links[0], contexts[0], contexts[1]);
+  for (i = 1; i < 3; i++)
+    {
+      gate_open (&former[i].inside);
+      gate_wait_reached (&former[i].behind);
+      link_start_asleep (&links[i], contexts[i], contexts[(i + 1) % 3]);
+      gate_open (&former[i].behind);
+      thread_join (former[i].thread);
+    }
+  for (i = 0; i < 3; i++)
+    {
+      thread_join (links[i].thread);
+      aio_context_unref (contexts[i]);
+    }
 }
 
 /* --- Connecting ------------------------------------------------------------------------------- */
@@ -113,6 +203,7 @@ typedef struct
 {
   AioContext *context;
   GCancellable *cancellable;
+  Gate gate;
   guint n_destroyed;
   guint n_told;
 } Connecting;
@@ -150,7 +241,7 @@ invoke (void *data)
 {
   Connecting *connecting = data;
 
-  is_victim = TRUE;
+  hold_me_at (AIO_PAUSE_CONNECTED, &connecting->gate);
   aio_context_invoke_async (connecting->context, never, connecting, on_destroyed,
                             connecting->cancellable, on_told, connecting);
   return NULL;
@@ -177,19 +268,17 @@ test_cancelled_while_connecting (void)
 {
   g_autoptr (AioContext) context = aio_context_new ();
   g_autoptr (GCancellable) cancellable = g_cancellable_new ();
-  Connecting connecting = { context, cancellable, 0, 0 };
-  Gate gate = GATE_INIT;
+  Connecting connecting = { context, cancellable, GATE_INIT, 0, 0 };
   pthread_t victim;
 
   g_test_summary ("C29: a cancel within invoke_async is told after that has returned, once");
-  arm (AIO_PAUSE_CONNECTED, &gate);
   victim = thread_start (invoke, &connecting);
-  gate_wait_reached (&gate);
+  gate_wait_reached (&connecting.gate);
   g_assert_true (has_handlers (cancellable));
   g_cancellable_cancel (cancellable);
   iterate_default ();
   g_assert_cmpuint (connecting.n_told, ==, 0);
-  gate_open (&gate);
+  gate_open (&connecting.gate);
   thread_join (victim);
   iterate_default ();
   g_assert_cmpuint (connecting.n_told, ==, 1);
@@ -204,8 +293,9 @@ main (int    argc,
   loop_test_init (&argc, &argv);
   /* Brings a worker thread of GLib's with it, whose descriptor stays. */
   g_type_ensure (G_TYPE_TASK);
-  aio_pause_hook = hold_victim;
+  aio_pause_hook = hold;
   aio_test_add ("/invoke-pauses/lent-to-one", test_lent_to_one);
+  aio_test_add ("/invoke-pauses/circle-of-loans", test_circle_of_loans);
   aio_test_add ("/invoke-pauses/cancelled-while-connecting", test_cancelled_while_connecting);
   return g_test_run ();
 }
