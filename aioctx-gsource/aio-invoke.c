@@ -452,7 +452,8 @@ run_lent (Call              *call,
 
 /* Makes calls of others meanwhile. What is in the list has been posted; so it may have begun, and
  * the one who makes it may wait for us by now, through others, when nobody could see yet that this
- * closes a circle. Hence all look again. */
+ * closes a circle. Hence all look again; and once more whenever this thread has made a call, within
+ * which it may have waited for somebody else. */
 static void
 wait_for_call (Call *call)
 {
@@ -472,6 +473,7 @@ wait_for_call (Call *call)
       unlock_calls ();
       run_lent (other, &loan);
       lock_calls ();
+      wake_waiting_locked ();
     }
   leave_list_locked (call);
   unlock_calls ();
@@ -512,6 +514,8 @@ invoke_and_wait (AioContext     *context,
   gboolean result;
 
   call->caller = aio_home_self ();
+  call->home = aio_load_relaxed (&context->anchor->home.thread);
+  call->may_move = aio_context_may_move (context);
   handler = call_connect (call);
   call_post (call);
   wait_for_call (call);

@@ -197,6 +197,160 @@ test_circle_of_loans (void)
     }
 }
 
+/* --- A circle that comes back ----------------------------------------------------------------- */
+
+/* A plain thread, which is lent a context, and three I/O threads. */
+typedef struct
+{
+  AioContext *lent;
+  AioContext *a;
+  AioContext *b;
+  AioContext *aside;
+  Gate in_plain;
+  Gate in_b;
+  Gate in_aside;
+  atomic_int a_tid;
+  atomic_int b_tid;
+  atomic_int n_waits_of_b;
+} Ring;
+
+static gboolean
+ring_call (Ring          *ring,
+           AioContext    *context,
+           AioInvokeFunc  func)
+{
+  g_assert_true (aio_context_invoke_sync (context, func, ring, NULL, NULL));
+  return TRUE;
+}
+
+static gboolean
+ring_in_aside (gpointer       data,
+               GCancellable  *cancellable,
+               GError       **error)
+{
+  gate_pass (&((Ring *) data)->in_aside);
+  return TRUE;
+}
+
+/* In the plain thread: out of the circle for a while. */
+static gboolean
+ring_leave (gpointer       data,
+            GCancellable  *cancellable,
+            GError       **error)
+{
+  Ring *ring = data;
+
+  return ring_call (ring, ring->aside, ring_in_aside);
+}
+
+static void
+ring_b_waits (Ring *ring)
+{
+  atomic_store (&ring->b_tid, gettid ());
+  atomic_fetch_add (&ring->n_waits_of_b, 1);
+}
+
+static gboolean
+ring_in_b (gpointer       data,
+           GCancellable  *cancellable,
+           GError       **error)
+{
+  Ring *ring = data;
+
+  gate_pass (&ring->in_b);
+  ring_b_waits (ring);
+  return ring_call (ring, ring->a, do_nothing);
+}
+
+static gboolean
+ring_in_plain (gpointer       data,
+               GCancellable  *cancellable,
+               GError       **error)
+{
+  Ring *ring = data;
+
+  gate_pass (&ring->in_plain);
+  return ring_call (ring, ring->b, ring_in_b);
+}
+
+static gboolean
+ring_in_a (gpointer       data,
+           GCancellable  *cancellable,
+           GError       **error)
+{
+  Ring *ring = data;
+
+  atomic_store (&ring->a_tid, gettid ());
+  return ring_call (ring, ring->lent, ring_in_plain);
+}
+
+static gboolean
+ring_begin (gpointer       data,
+            GCancellable  *cancellable,
+            GError       **error)
+{
+  Ring *ring = data;
+
+  return ring_call (ring, ring->a, ring_in_a);
+}
+
+static void *
+ring_run (void *data)
+{
+  Ring *ring = data;
+
+  ring_call (ring, ring->lent, ring_begin);
+  return NULL;
+}
+
+static void
+ring_call_from_b (gpointer data)
+{
+  Ring *ring = data;
+
+  ring_b_waits (ring);
+  ring_call (ring, ring->lent, ring_leave);
+}
+
+static void
+ring_wait_for_b (Ring *ring,
+                 int   n)
+{
+  while (atomic_load (&ring->n_waits_of_b) < n)
+    sched_yield ();
+  thread_wait_asleep (atomic_load (&ring->b_tid));
+  thread_wait_asleep (atomic_load (&ring->a_tid));
+}
+
+/* The plain thread makes a call of a's, and within that waits for b; and while it waits it makes a
+ * call of b's, within which it waits for somebody aside. Then b waits for a. That closes a circle
+ * as soon as the one aside is done; and a alone can open it. */
+static void
+test_circle_comes_back (void)
+{
+  g_autoptr (AioIOThread) a = io_new ("a");
+  g_autoptr (AioIOThread) b = io_new ("b");
+  g_autoptr (AioIOThread) aside = io_new ("aside");
+  g_autoptr (AioContext) lent = aio_context_new ();
+  Ring ring = { lent, aio_io_thread_get_context (a), aio_io_thread_get_context (b),
+                aio_io_thread_get_context (aside), GATE_INIT, GATE_INIT, GATE_INIT, 0, 0, 0 };
+  pthread_t plain;
+
+  g_test_summary ("C29: a circle that closes because a call within another is over is found");
+  plain = thread_start (ring_run, &ring);
+  gate_wait_reached (&ring.in_plain);
+  g_assert_true (aio_context_post (ring.b, ring_call_from_b, &ring, NULL));
+  ring_wait_for_b (&ring, 1);
+  gate_open (&ring.in_plain);
+  gate_wait_reached (&ring.in_b);
+  gate_wait_reached (&ring.in_aside);
+  gate_open (&ring.in_b);
+  ring_wait_for_b (&ring, 2);
+  gate_open (&ring.in_aside);
+  thread_join (plain);
+  io_settle (b);
+}
+
 /* --- Connecting ------------------------------------------------------------------------------- */
 
 typedef struct
@@ -296,6 +450,7 @@ main (int    argc,
   aio_pause_hook = hold;
   aio_test_add ("/invoke-pauses/lent-to-one", test_lent_to_one);
   aio_test_add ("/invoke-pauses/circle-of-loans", test_circle_of_loans);
+  aio_test_add ("/invoke-pauses/circle-comes-back", test_circle_comes_back);
   aio_test_add ("/invoke-pauses/cancelled-while-connecting", test_cancelled_while_connecting);
   return g_test_run ();
 }
