@@ -242,6 +242,18 @@ notifier_io_poll_ready (gpointer data)
   handler->io_poll_ready (handler->notifier);
 }
 
+/* Under the lock of the set, with one that is in it: is it that of a notifier, and what does it
+ * call? (Only its address is of use to others.) */
+gboolean
+aio_context_is_notifier (const AioFdHandler *handler,
+                         AioFdFunc          *on_set)
+{
+  if (handler->on_read != notifier_on_read)
+    return FALSE;
+  *on_set = (AioFdFunc) ((NotifierHandler *) handler->data)->on_set;
+  return TRUE;
+}
+
 /**
  * aio_context_set_event_notifier: (skip)
  * @context: a context

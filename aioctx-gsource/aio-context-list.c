@@ -2,6 +2,7 @@
 /* All contexts of the process, for those who look inside. A context is in the list from the moment
  * it is whole until its end begins. */
 #include <aioctx-gsource/aio-context-private.h>
+#include <aioctx-gsource/aio-patience-private.h>
 
 static pthread_mutex_t list_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t list_once = PTHREAD_ONCE_INIT;
@@ -54,13 +55,17 @@ aio_context_delist (AioContext *context)
 }
 
 /* Any thread. None of them ends meanwhile, and none is made; the visitor calls back nobody. Locks
- * of contexts are taken inside the lock of the list. */
-void
+ * of contexts are taken inside the lock of the list. FALSE if somebody has that and does not go
+ * on. */
+gboolean
 aio_context_for_each (AioContextVisitor visit,
                       gpointer          data)
 {
-  lock_list ();
+  pthread_once (&list_once, prepare_for_fork);
+  if (!aio_lock_patiently (&list_lock))
+    return FALSE;
   for (AioContext *context = aio_all_contexts; context != NULL; context = context->list_next)
     visit (data, context);
   unlock_list ();
+  return TRUE;
 }

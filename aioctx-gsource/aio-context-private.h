@@ -12,6 +12,9 @@
 /* An idle bottom half runs this long after its schedule at the latest, in milliseconds. */
 #define AIO_IDLE_DELAY_MS 10
 
+/* How many wakeups are remembered when they are logged. */
+#define AIO_N_WAKES 64
+
 /* The GSource: prepares, checks and dispatches for its context. */
 typedef struct
 {
@@ -80,16 +83,17 @@ struct AioContext
   _Atomic (guint) refs;
   _Atomic (int) priority;
   _Atomic (guint) given_opening;        /* of the monitor: when aio_context_get_fd() was asked */
-  _Atomic (guint64) n_iterations;       /* written by the home thread */
+  _Atomic (guint64) n_iterations;       /* written by the home thread, as the next two */
+  _Atomic (guint) max_callbacks;        /* the budget of each turn, see AioBudget */
+  _Atomic (gint64) max_usec;
 
   /* Home thread only. */
   AioTimerFd timerfds[AIO_N_CLOCKS - 1];        /* one for each clock of the system */
   AioBusyPoll busy;
   gboolean timer_fired;         /* one of them was readable */
-  AioBudget budget;             /* of each turn */
   AioKind first_kind;           /* the next turn begins with it */
   AioRest rest;
-  AioWakeLog *wakes;            /* NULL: nobody wants to know */
+  AioWakeLog *wakes;            /* NULL: nobody wants to know; written under the home lock */
   gboolean ending;              /* in aio_context_finalize() */
   AioShell *shell;              /* at most one that is alive; one reference is ours */
   gboolean parked;              /* the flag is up: somebody sleeps for us, or is about to */
@@ -171,6 +175,10 @@ int           aio_context_poll_func       (GPollFD    *fds,
                                            guint       n,
                                            int         timeout_ms);
 
+/* aio-context-fd.c */
+gboolean      aio_context_is_notifier     (const AioFdHandler  *handler,
+                                           AioFdFunc           *on_set);
+
 /* aio-context-life.c */
 gboolean      aio_context_may_act         (AioContext *context,
                                            const char *where);
@@ -187,7 +195,7 @@ gboolean      aio_context_may_move        (AioContext *context);
 /* aio-context-list.c */
 void          aio_context_enlist          (AioContext *context);
 void          aio_context_delist          (AioContext *context);
-void          aio_context_for_each        (AioContextVisitor visit,
+gboolean      aio_context_for_each        (AioContextVisitor visit,
                                            gpointer          data);
 
 /* aio-context-wakes.c */

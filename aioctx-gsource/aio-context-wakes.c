@@ -6,12 +6,10 @@
 #include <aioctx-gsource/aio-context-private.h>
 #include <aioctx-gsource/aio-func-name-private.h>
 
-#define N_KEPT 64
-
-/* Home thread only. */
+/* Written by the home thread, under the home lock, so that any thread may read it there. */
 struct _AioWakeLog
 {
-  AioWake wakes[N_KEPT];
+  AioWake wakes[AIO_N_WAKES];
   guint64 n;                    /* so far */
 };
 
@@ -20,10 +18,16 @@ void
 aio_context_log_wakes (AioContext *context,
                        gboolean    on)
 {
-  if (on && context->wakes == NULL)
-    context->wakes = g_new0 (AioWakeLog, 1);
-  else if (!on)
-    g_clear_pointer (&context->wakes, g_free);
+  AioWakeLog *former = context->wakes;
+  AioWakeLog *log = NULL;
+
+  if (on)
+    log = former != NULL ? former : g_new0 (AioWakeLog, 1);
+  aio_home_lock (&context->anchor->home);
+  context->wakes = log;
+  aio_home_unlock (&context->anchor->home);
+  if (log != former)
+    g_free (former);
 }
 
 static gboolean
@@ -75,20 +79,22 @@ aio_context_note_wake (AioContext *context,
     wake.reason = AIO_WAKE_NOTIFY;
   else if (!find_fd (context, &wake) && !find_timer (context, &wake))
     find_bh (context, &wake);
-  log->wakes[log->n++ % N_KEPT] = wake;
+  aio_home_lock (&context->anchor->home);
+  log->wakes[log->n++ % AIO_N_WAKES] = wake;
+  aio_home_unlock (&context->anchor->home);
 }
 
-/* Home thread. The latest first; returns how many. */
+/* Under the home lock, or in the home thread. The latest first; returns how many. */
 guint
 aio_context_list_wakes (AioContext *context,
                         AioWake    *wakes,
                         guint       n)
 {
   AioWakeLog *log = context->wakes;
-  guint n_kept = log != NULL ? MIN (log->n, N_KEPT) : 0;
+  guint n_kept = log != NULL ? MIN (log->n, AIO_N_WAKES) : 0;
 
   n = MIN (n, n_kept);
   for (guint i = 0; i < n; i++)
-    wakes[i] = log->wakes[(log->n - 1 - i) % N_KEPT];
+    wakes[i] = log->wakes[(log->n - 1 - i) % AIO_N_WAKES];
   return n;
 }

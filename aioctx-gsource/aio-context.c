@@ -421,10 +421,12 @@ aio_context_run_turn (AioContext *context,
                       AioSleep    sleep,
                       GSource    *source)
 {
+  AioBudget budget = { aio_load_relaxed (&context->max_callbacks),
+                       aio_load_relaxed (&context->max_usec) };
   AioTurn turn;
   gboolean progress;
 
-  aio_turn_begin (&turn, source, &context->budget);
+  aio_turn_begin (&turn, source, &budget);
   progress = aio_context_run (context, sleep, &turn).progress;
   if (turn.cut)
     context->rest = AIO_REST_NEXT;
@@ -815,7 +817,8 @@ aio_context_set_budget (AioContext *context,
       return;
     }
 
-  context->budget = (AioBudget) { max_callbacks, MIN (max_usec, G_MAXINT64 / 2) };
+  aio_store_relaxed (&context->max_callbacks, max_callbacks);
+  aio_store_relaxed (&context->max_usec, MIN (max_usec, G_MAXINT64 / 2));
 }
 
 /**

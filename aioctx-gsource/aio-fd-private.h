@@ -26,8 +26,10 @@ struct _AioFdHandler
 
   /* Atomic, any thread. */
   _Atomic (guint) removed;
-  _Atomic (guint64) n_runs;     /* written by the home thread, as the next two are with profiling */
-  _Atomic (guint64) total_ns;
+  _Atomic (guint) depth;        /* runs on the stack; written by the home thread, as the rest */
+  _Atomic (guint) ready;        /* AioFdReady; not 0: in the ready list */
+  _Atomic (guint64) n_runs;
+  _Atomic (guint64) total_ns;   /* with profiling, as the next */
   _Atomic (gint64) longest_ns;
 
   /* Under the lock of the set. */
@@ -37,9 +39,7 @@ struct _AioFdHandler
 
   /* Home thread only. */
   guint refs;                   /* the set's, the ready list's, each run's */
-  guint depth;                  /* runs on the stack */
   gboolean suspended;           /* not watched while it is there */
-  guint ready;                  /* AioFdReady; not 0: in the ready list */
   guint ready_since;            /* the set's n_passes when it was put there */
   AioFdHandler *ready_next;
   AioFdHandler *ready_previous;
@@ -170,6 +170,9 @@ void          aio_fd_set_mark_always  (AioFdSet        *set);
 gboolean      aio_fd_set_ask_io_poll  (AioFdSet        *set);
 void          aio_fd_set_suspend_runs (AioFdSet        *set);
 void          aio_fd_set_list         (AioFdSet        *set,
+                                       AioFdVisitor     visit,
+                                       gpointer         data);
+gboolean      aio_fd_set_try_list     (AioFdSet        *set,
                                        AioFdVisitor     visit,
                                        gpointer         data);
 guint         aio_fd_set_run          (AioFdSet        *set,

@@ -6,6 +6,7 @@
  * thread, under the lock; the rest is the home thread's. */
 #include <aioctx-gsource/aio-fd-private.h>
 #include <aioctx-gsource/aio-fault-private.h>
+#include <aioctx-gsource/aio-patience-private.h>
 
 #include <errno.h>
 #include <poll.h>
@@ -125,6 +126,20 @@ is_removed (AioFdHandler *handler)
   return aio_load_acquire (&handler->removed) != 0;
 }
 
+/* Home thread. */
+static gboolean
+is_on_stack (AioFdHandler *handler)
+{
+  return aio_load_relaxed (&handler->depth) != 0;
+}
+
+/* Home thread. */
+static gboolean
+is_ready (AioFdHandler *handler)
+{
+  return aio_load_relaxed (&handler->ready) != 0;
+}
+
 /* --- The ready list, home thread -------------------------------------------------------------- */
 
 static void
@@ -132,9 +147,10 @@ append_ready (AioFdSet     *set,
               AioFdHandler *handler,
               guint         ready)
 {
-  gboolean queued = handler->ready != 0;
+  guint before = aio_load_relaxed (&handler->ready);
+  gboolean queued = before != 0;
 
-  handler->ready |= ready;
+  aio_store_relaxed (&handler->ready, before | ready);
   if (queued || ready == 0)
     return;
   handler_ref (handler);
@@ -161,7 +177,7 @@ unlink_ready (AioFdSet     *set,
     handler->ready_next->ready_previous = handler->ready_previous;
   else
     set->last_ready = handler->ready_previous;
-  handler->ready = 0;
+  aio_store_relaxed (&handler->ready, 0);
 }
 
 /* What a monitor found. Error and hang-up are something for both, as users of poll(2) expect: the
@@ -173,7 +189,7 @@ aio_fd_set_mark_ready (AioFdSet     *set,
 {
   guint ready = 0;
 
-  if (handler->depth != 0)
+  if (is_on_stack (handler))
     return;
   if (handler->on_read != NULL && poll_events & (POLLIN | POLLPRI | POLLERR | POLLHUP))
     ready |= AIO_FD_READ;
@@ -186,7 +202,7 @@ aio_fd_set_mark_ready (AioFdSet     *set,
 void
 aio_fd_handler_forget (AioFdHandler *handler)
 {
-  if (handler->ready == 0)
+  if (!is_ready (handler))
     return;
   unlink_ready (handler->set, handler);
   aio_fd_handler_unref (handler);
@@ -215,7 +231,7 @@ mark_if_always (AioFdHandler *handler)
 {
   if (handler->always && !handler->broken)
     aio_fd_set_mark_ready (handler->set, handler, POLLIN | POLLOUT);
-  return handler->ready != 0;
+  return is_ready (handler);
 }
 
 /* Regular files are always ready, as with poll(2). */
@@ -232,7 +248,7 @@ aio_fd_set_mark_always (AioFdSet *set)
 static gboolean
 ask_io_poll (AioFdHandler *handler)
 {
-  gboolean ready = !is_removed (handler) && handler->depth == 0 &&
+  gboolean ready = !is_removed (handler) && !is_on_stack (handler) &&
                    handler->io_poll (handler->data);
 
   if (ready && !is_removed (handler))
@@ -416,13 +432,13 @@ run_handler (AioFdSet     *set,
   gboolean done;
 
   set->runs = &run;
-  handler->depth++;
+  aio_count (&handler->depth, 1);
   aio_count (&handler->n_runs, 1);
   if (aio_meter_is_on (set->meter))
     done = call_measured (set, handler, ready, turn);
   else
     done = call_handler (handler, ready, turn);
-  handler->depth--;
+  aio_count (&handler->depth, -1);
   set->runs = run.outer;
   /* Not in a child that the callback has made: what the kernel watches is the parent's. */
   if (handler->suspended && !aio_anchor_is_forked (set->anchor))
@@ -453,10 +469,10 @@ aio_fd_set_run (AioFdSet *set,
   while (has_ready_before (set, pass) && aio_turn_goes_on (turn))
     {
       AioFdHandler *handler = set->first_ready;
-      guint ready = handler->ready;
+      guint ready = aio_load_relaxed (&handler->ready);
 
       unlink_ready (set, handler);
-      if (!is_removed (handler) && handler->depth == 0)
+      if (!is_removed (handler) && !is_on_stack (handler))
         {
           run_handler (set, handler, ready, turn);
           n++;
@@ -515,23 +531,43 @@ aio_fd_set_watch_tag (AioFdSet *set,
   return watched;
 }
 
-/* Home thread. The visitor must not touch the handlers. */
+static void
+list_locked (AioFdSet     *set,
+             AioFdVisitor  visit,
+             gpointer      data)
+{
+  GHashTableIter iter;
+  gpointer handler;
+
+  if (set->handlers == NULL)
+    return;
+  g_hash_table_iter_init (&iter, set->handlers);
+  while (g_hash_table_iter_next (&iter, NULL, &handler))
+    visit (data, handler);
+}
+
+/* Any thread. The visitor must not touch the handlers. */
 void
 aio_fd_set_list (AioFdSet     *set,
                  AioFdVisitor  visit,
                  gpointer      data)
 {
-  GHashTableIter iter;
-  gpointer handler;
-
   aio_fd_set_lock (set);
-  if (set->handlers != NULL)
-    {
-      g_hash_table_iter_init (&iter, set->handlers);
-      while (g_hash_table_iter_next (&iter, NULL, &handler))
-        visit (data, handler);
-    }
+  list_locked (set, visit, data);
   aio_fd_set_unlock (set);
+}
+
+/* As above; FALSE if somebody has the lock and does not go on. */
+gboolean
+aio_fd_set_try_list (AioFdSet     *set,
+                     AioFdVisitor  visit,
+                     gpointer      data)
+{
+  if (!aio_lock_patiently (&set->lock))
+    return FALSE;
+  list_locked (set, visit, data);
+  pthread_mutex_unlock (&set->lock);
+  return TRUE;
 }
 
 static void

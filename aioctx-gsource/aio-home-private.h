@@ -16,6 +16,7 @@ typedef struct
 
   /* Atomic, any thread; written under the lock. */
   _Atomic (guint64) thread;     /* an id of aio_home_self(), 0 while there is none */
+  _Atomic (int) tid;            /* how the kernel calls it; 0: not known */
 
   /* Atomic, any thread; written by the home thread. */
   _Atomic (guint) depth;        /* iterations of it that are on its stack */
@@ -43,11 +44,13 @@ guint64  aio_home_self_slow      (void);
 void     aio_home_init           (AioHome *home);
 void     aio_home_clear          (AioHome *home);
 void     aio_home_lock           (AioHome *home);
+gboolean aio_home_try_lock       (AioHome *home);
 void     aio_home_unlock         (AioHome *home);
 gboolean aio_home_is_taken       (AioHome *home);
 gboolean aio_home_take_over      (AioHome *home);
 void     aio_home_pin            (AioHome *home,
                                   guint64  id);
+void     aio_home_arrive         (AioHome *home);
 void     aio_home_leave_for_good (AioHome *home);
 gboolean aio_home_borrow         (AioHome     *home,
                                   gboolean     entitled,

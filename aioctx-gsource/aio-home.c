@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <aioctx-gsource/aio-home-private.h>
 #include <aioctx-gsource/aio-fork-private.h>
+#include <aioctx-gsource/aio-patience-private.h>
+
+#include <sys/syscall.h>
+#include <unistd.h>
 
 /* initial-exec: one load instead of a call into the dynamic linker. */
 __thread guint64 aio_home_thread_id __attribute__ ((tls_model ("initial-exec")));
@@ -49,11 +53,38 @@ aio_home_lock (AioHome *home)
     pthread_mutex_lock (&home->lock);
 }
 
+/* For a look inside: FALSE if somebody has it and does not go on. */
+gboolean
+aio_home_try_lock (AioHome *home)
+{
+  return aio_lock_patiently (&home->lock);
+}
+
 void
 aio_home_unlock (AioHome *home)
 {
   if (!aio_fork_is_child (home->fork_generation))
     pthread_mutex_unlock (&home->lock);
+}
+
+/* Of the calling thread. People know threads by this number, and so do debuggers. */
+static int
+self_tid (void)
+{
+#ifdef SYS_gettid
+  return syscall (SYS_gettid);
+#else
+  return 0;
+#endif
+}
+
+/* Under the lock. */
+static void
+settle_locked (AioHome *home,
+               guint64  id)
+{
+  aio_store_relaxed (&home->thread, id);
+  aio_store_relaxed (&home->tid, id == aio_home_self () ? self_tid () : 0);
 }
 
 /* Does another thread iterate now, or has it been promised the context? Under the lock. The acquire
@@ -85,7 +116,7 @@ aio_home_take_over (AioHome *home)
   aio_home_lock (home);
   taken = is_taken_locked (home);
   if (!taken)
-    aio_store_relaxed (&home->thread, aio_home_self ());
+    settle_locked (home, aio_home_self ());
   aio_home_unlock (home);
   return !taken;
 }
@@ -97,7 +128,16 @@ aio_home_pin (AioHome *home,
 {
   aio_home_lock (home);
   home->pinned = TRUE;
-  aio_store_relaxed (&home->thread, id);
+  settle_locked (home, id);
+  aio_home_unlock (home);
+}
+
+/* The thread that it was reserved for has been started. */
+void
+aio_home_arrive (AioHome *home)
+{
+  aio_home_lock (home);
+  settle_locked (home, aio_home_self ());
   aio_home_unlock (home);
 }
 
@@ -107,7 +147,7 @@ aio_home_leave_for_good (AioHome *home)
 {
   aio_home_lock (home);
   home->pinned = FALSE;
-  aio_store_relaxed (&home->thread, 0);
+  settle_locked (home, 0);
   aio_home_unlock (home);
 }
 

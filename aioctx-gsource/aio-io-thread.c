@@ -99,6 +99,7 @@ run_thread (gpointer data)
   AioIOThread *self = data;
 
   aio_home_adopt_id (self->home);
+  aio_home_arrive (&self->context->anchor->home);
   aio_context_set_for_thread (self->context);
   /* Held throughout, so that nobody else gets it between two iterations, and before it becomes the
    * thread-default one, which fails if somebody has it. Who asks whether it is free holds it for a

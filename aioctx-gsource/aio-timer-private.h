@@ -106,6 +106,10 @@ void         aio_timer_set_move_clock    (AioTimerSet *set,
 void         aio_timer_set_list          (AioTimerSet *set,
                                           AioTimerVisitor visit,
                                           gpointer     data);
+gboolean     aio_timer_set_try_list      (AioTimerSet *set,
+                                          AioTimerVisitor visit,
+                                          gpointer     data);
+gboolean     aio_timer_is_running        (const AioTimerNode *timer);
 guint64      aio_timer_set_count_runs    (AioTimerSet *set);
 gboolean     aio_timer_set_is_due        (AioTimerSet *set);
 gboolean     aio_timer_set_peek          (AioTimerSet *set,

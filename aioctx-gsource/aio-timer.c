@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <aioctx-gsource/aio-timer-private.h>
 #include <aioctx-gsource/aio-boxed-private.h>
+#include <aioctx-gsource/aio-patience-private.h>
 #include <aioctx-gsource/aio-timer-heap-private.h>
 
 #include <time.h>
@@ -216,8 +217,8 @@ aio_timer_set_is_due (AioTimerSet *set)
 }
 
 static gboolean
-is_running_locked (AioTimerSet  *set,
-                   AioTimerNode *timer)
+is_running_locked (AioTimerSet        *set,
+                   const AioTimerNode *timer)
 {
   for (AioTimerRun *run = set->runs; run != NULL; run = run->outer)
     if (run->timer == timer)
@@ -430,13 +431,11 @@ aio_timer_set_count_runs (AioTimerSet *set)
   return n;
 }
 
-/* The visitor must not touch the timers. */
-void
-aio_timer_set_list (AioTimerSet     *set,
-                    AioTimerVisitor  visit,
-                    gpointer         data)
+static void
+list_locked (AioTimerSet     *set,
+             AioTimerVisitor  visit,
+             gpointer         data)
 {
-  lock (set);
   for (AioTimerNode *timer = set->first_due; timer != NULL; timer = timer->next)
     visit (data, timer);
   for (guint clock = 0; clock < AIO_N_CLOCKS; clock++)
@@ -444,7 +443,56 @@ aio_timer_set_list (AioTimerSet     *set,
   for (AioTimerNode *timer = set->all; timer != NULL; timer = timer->all_next)
     if (timer->state == AIO_TIMER_IDLE)
       visit (data, timer);
+}
+
+/* The visitor must not touch the timers. */
+void
+aio_timer_set_list (AioTimerSet     *set,
+                    AioTimerVisitor  visit,
+                    gpointer         data)
+{
+  lock (set);
+  list_locked (set, visit, data);
   unlock (set);
+}
+
+/* One that is on the stack twice is listed with the innermost run. */
+static gboolean
+is_listed_by_run (AioTimerSet *set,
+                  AioTimerRun *run)
+{
+  AioTimerNode *timer = run->timer;
+  AioTimerRun *other = set->runs;
+
+  if (timer == NULL || timer->state != AIO_TIMER_IDLE || timer->on_heap)
+    return FALSE;
+  while (other->timer != timer)
+    other = other->outer;
+  return other == run;
+}
+
+/* As above, and with embedded ones that are running. FALSE if somebody has the lock and does not go
+ * on. */
+gboolean
+aio_timer_set_try_list (AioTimerSet     *set,
+                        AioTimerVisitor  visit,
+                        gpointer         data)
+{
+  if (!aio_lock_patiently (&set->lock))
+    return FALSE;
+  list_locked (set, visit, data);
+  for (AioTimerRun *run = set->runs; run != NULL; run = run->outer)
+    if (is_listed_by_run (set, run))
+      visit (data, run->timer);
+  pthread_mutex_unlock (&set->lock);
+  return TRUE;
+}
+
+/* For visitors. */
+gboolean
+aio_timer_is_running (const AioTimerNode *timer)
+{
+  return is_running_locked (timer->set, timer);
 }
 
 /* --- Timers ----------------------------------------------------------------------------------- */

@@ -28,6 +28,7 @@ FLOORS = {
         'fork': ['aio-fork'],
         'func-name': ['aio-func-name'],
         'membarrier': ['aio-membarrier'],
+        'patience': ['aio-patience'],
         'boxed': ['aio-boxed']},
     0.5: {'fault': ['aio-fault']},
     1: {'event-notifier': ['aio-event-notifier'],
@@ -50,6 +51,7 @@ FLOORS = {
         'introspect': ['aio-introspect'],
         'compat': ['aio-compat'],
         'test-hooks': ['aio-test-hooks']},
+    4.5: {'dump': ['aio-dump', 'aio-dump-collect', 'aio-dump-print', 'aio-dump-signal']},
 }
 # Floor 5, the folder compat/: what its sources include beside the umbrella and each other.
 COMPAT_MAY_INCLUDE = {'aio-atomic-private.h', 'aio-compat-private.h'}
