@@ -93,8 +93,9 @@ list_fd (gpointer            data,
          const AioFdHandler *handler)
 {
   Listing *listing = data;
-  AioTestItem item = { AIO_TEST_FD, aio_load_relaxed (&handler->ready) != 0 ? AIO_TEST_DUE : AIO_TEST_RESTING, NULL,
-                       handler->fd, NULL, NULL, -1 };
+  gboolean ready = aio_load_relaxed (&handler->ready) != 0;
+  AioTestItem item = { AIO_TEST_FD, ready ? AIO_TEST_DUE : AIO_TEST_RESTING, NULL, handler->fd,
+                       NULL, NULL, -1 };
 
   listing->visit (listing->data, &item);
 }

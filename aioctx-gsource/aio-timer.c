@@ -456,7 +456,8 @@ aio_timer_set_list (AioTimerSet     *set,
   unlock (set);
 }
 
-/* One that is on the stack twice is listed with the innermost run. */
+/* Not in any list: embedded, or freed by its own callback. One that is on the stack twice is listed
+ * with the innermost run. */
 static gboolean
 is_listed_by_run (AioTimerSet *set,
                   AioTimerRun *run)
@@ -464,15 +465,15 @@ is_listed_by_run (AioTimerSet *set,
   AioTimerNode *timer = run->timer;
   AioTimerRun *other = set->runs;
 
-  if (timer == NULL || timer->state != AIO_TIMER_IDLE || timer->on_heap)
+  if (timer == NULL || timer->state != AIO_TIMER_IDLE || (timer->on_heap && !timer->freed))
     return FALSE;
   while (other->timer != timer)
     other = other->outer;
   return other == run;
 }
 
-/* As above, and with embedded ones that are running. FALSE if somebody has the lock and does not go
- * on. */
+/* As above, and with those that are running and in no list. FALSE if somebody has the lock and does
+ * not go on. */
 gboolean
 aio_timer_set_try_list (AioTimerSet     *set,
                         AioTimerVisitor  visit,

@@ -15,6 +15,7 @@
 #include <aioctx-gsource/aio-timer.h>
 #include <aioctx-gsource/aio-io-thread.h>
 #include <aioctx-gsource/aio-introspect.h>
+#include <aioctx-gsource/aio-dump.h>
 #include <aioctx-gsource/aio-invoke.h>
 #include <aioctx-gsource/aio-gio.h>
 #undef AIOCTX_GSOURCE_INSIDE
