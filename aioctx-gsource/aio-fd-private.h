@@ -36,6 +36,8 @@ struct _AioFdHandler
   gboolean watched;             /* the monitor has it */
   gboolean always;              /* a regular file: always ready, no monitor takes it */
   gboolean broken;              /* closed before it was removed, reported, left alone */
+  AioFdHandler *all_next;       /* all that are in the table, see AioFdSet */
+  AioFdHandler *all_previous;
 
   /* Home thread only. */
   guint refs;                   /* the set's, the ready list's, each run's */
@@ -115,6 +117,7 @@ struct _AioFdSet
   /* Guards the table, the monitor's set, and what is marked so in the handlers. A leaf. */
   pthread_mutex_t lock;
   GHashTable *handlers;         /* fd to AioFdHandler */
+  AioFdHandler *all;            /* what is in the table, for debuggers, to which that is opaque */
   GPtrArray *with_io_poll;      /* of these, those with an io_poll function */
   guint32 n_generations;
   int tag_fds[AIO_FD_N_TAGS];   /* the context's own descriptors that are watched, else -1 */

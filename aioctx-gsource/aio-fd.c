@@ -587,6 +587,29 @@ count_handler_locked (AioFdSet     *set,
   aio_store_relaxed (&set->n_io_poll, set->with_io_poll->len);
 }
 
+static void
+link_locked (AioFdSet     *set,
+             AioFdHandler *handler)
+{
+  handler->all_previous = NULL;
+  handler->all_next = set->all;
+  if (set->all != NULL)
+    set->all->all_previous = handler;
+  set->all = handler;
+}
+
+static void
+unlink_locked (AioFdSet     *set,
+               AioFdHandler *handler)
+{
+  if (handler->all_previous != NULL)
+    handler->all_previous->all_next = handler->all_next;
+  else
+    set->all = handler->all_next;
+  if (handler->all_next != NULL)
+    handler->all_next->all_previous = handler->all_previous;
+}
+
 static gboolean
 insert_locked (AioFdSet      *set,
                AioFdHandler  *handler,
@@ -605,6 +628,7 @@ insert_locked (AioFdSet      *set,
     return FALSE;
   handler->watched = !handler->always;
   g_hash_table_insert (set->handlers, GINT_TO_POINTER (handler->fd), handler);
+  link_locked (set, handler);
   count_handler_locked (set, handler, 1);
   return TRUE;
 }
@@ -616,6 +640,7 @@ remove_locked (AioFdSet     *set,
 {
   int reason = 0;
 
+  unlink_locked (set, former);
   count_handler_locked (set, former, -1);
   aio_store_release (&former->removed, TRUE);
   if (replaced)
@@ -772,6 +797,7 @@ aio_fd_set_drop_all (AioFdSet *set)
          (handler = g_hash_table_find (set->handlers, is_any, NULL)) != NULL)
     {
       g_hash_table_remove (set->handlers, GINT_TO_POINTER (handler->fd));
+      unlink_locked (set, handler);
       aio_store_release (&handler->removed, TRUE);
       aio_fd_handler_forget (handler);
       aio_fd_handler_unref (handler);
