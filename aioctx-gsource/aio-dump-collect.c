@@ -10,6 +10,7 @@
 #include <aioctx-gsource/aio-introspect.h>
 #include <aioctx-gsource/aio-oneshot-private.h>
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -652,6 +653,18 @@ time_tree (void)
   return g_variant_new_take_string (g_date_time_format (now, "%Y-%m-%dT%H:%M:%S.%fZ"));
 }
 
+static const char *
+program_name (void)
+{
+  const char *name = g_get_prgname ();
+
+#ifdef __linux__
+  if (name == NULL)
+    name = program_invocation_short_name;
+#endif
+  return name;
+}
+
 /* Any thread. */
 GVariant *
 aio_dump_collect_all (void)
@@ -663,7 +676,7 @@ aio_dump_collect_all (void)
   g_variant_builder_init (&tree, G_VARIANT_TYPE_VARDICT);
   add (&tree, "time", time_tree ());
   add (&tree, "pid", g_variant_new_int32 (getpid ()));
-  add_string (&tree, "program", g_get_prgname ());
+  add_string (&tree, "program", program_name ());
   add_if (&tree, "contexts", G_VARIANT_TYPE ("aa{sv}"), listed, shots_tree (shots));
   g_ptr_array_unref (shots);
   return g_variant_ref_sink (g_variant_builder_end (&tree));

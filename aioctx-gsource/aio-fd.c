@@ -393,7 +393,7 @@ owe_write (AioFdSet     *set,
            AioFdHandler *handler)
 {
   handler_ref (handler);
-  handler->ready = AIO_FD_WRITE | AIO_FD_OWED;
+  aio_store_relaxed (&handler->ready, AIO_FD_WRITE | AIO_FD_OWED);
   handler->ready_previous = NULL;
   handler->ready_next = set->first_ready;
   if (set->first_ready != NULL)
