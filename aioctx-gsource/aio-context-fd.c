@@ -250,7 +250,7 @@ aio_context_is_notifier (const AioFdHandler *handler,
 {
   if (handler->on_read != notifier_on_read)
     return FALSE;
-  *on_set = (AioFdFunc) ((NotifierHandler *) handler->data)->on_set;
+  *on_set = (AioFdFunc) (void (*) (void)) ((NotifierHandler *) handler->data)->on_set;
   return TRUE;
 }
 

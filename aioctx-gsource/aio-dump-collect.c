@@ -7,6 +7,7 @@
  * itself; between two of them the home thread goes on. */
 #include <aioctx-gsource/aio-dump-private.h>
 #include <aioctx-gsource/aio-func-name-private.h>
+#include <aioctx-gsource/aio-gio-private.h>
 #include <aioctx-gsource/aio-introspect.h>
 #include <aioctx-gsource/aio-oneshot-private.h>
 
@@ -222,6 +223,8 @@ copy_fd (gpointer            data,
                 .runs = aio_load_relaxed (&handler->n_runs), .total_ns = NS_UNKNOWN,
                 .longest_ns = NS_UNKNOWN, .scheduled_ns = NS_UNKNOWN };
 
+  if (!is_notifier && aio_gio_find_func (handler, &func))
+    item.func = func;
   item.state = (aio_load_relaxed (&handler->depth) != 0 ? ITEM_RUNNING : 0) |
                (aio_load_relaxed (&handler->ready) != 0 ? ITEM_PENDING : 0) |
                (handler->broken ? ITEM_BROKEN : 0);

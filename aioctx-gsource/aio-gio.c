@@ -4,6 +4,7 @@
  * take. */
 #include <aioctx-gsource/aio-bh.h>
 #include <aioctx-gsource/aio-context-private.h>
+#include <aioctx-gsource/aio-gio-private.h>
 #include <aioctx-gsource/aio-gio.h>
 
 #include <gio/gfiledescriptorbased.h>
@@ -69,6 +70,25 @@ gio_handler_free (gpointer data)
     handler->destroy (handler->data);
   g_clear_object (&handler->object);
   g_free (handler);
+}
+
+/* Under the lock of the set, with one that is in it: was it set here, and what does it call? (Only
+ * its address is of use to others.) */
+gboolean
+aio_gio_find_func (const AioFdHandler *handler,
+                   AioFdFunc          *func)
+{
+  const GioHandler *gio = handler->data;
+
+  if (handler->destroy != gio_handler_free)
+    return FALSE;
+  if (gio->on_fd != NULL)
+    *func = (AioFdFunc) (void (*) (void)) gio->on_fd;
+  else if (gio->on_socket != NULL)
+    *func = (AioFdFunc) (void (*) (void)) gio->on_socket;
+  else
+    *func = (AioFdFunc) (void (*) (void)) gio->on_stream;
+  return TRUE;
 }
 
 /* Its callback may have set another one in its place. */

@@ -3,6 +3,7 @@
 #include "aio-test.h"
 
 #include <aioctx-gsource/aio-dump-private.h>
+#include <aioctx-gsource/aio-func-name-private.h>
 
 #include <fcntl.h>
 #include <signal.h>
@@ -203,6 +204,34 @@ test_descriptors (void)
   close (pipes.fds[1]);
   close (more[0]);
   close (more[1]);
+}
+
+static gboolean
+on_watch (int          fd,
+          GIOCondition condition,
+          gpointer     data)
+{
+  return G_SOURCE_CONTINUE;
+}
+
+static void
+test_watch (void)
+{
+  g_autoptr (AioContext) context = aio_context_new_full ("watch", NULL);
+  g_autofree char *line = NULL;
+  int fds[2];
+
+  g_test_summary ("of a handler that the library has put in between, a dump names what is called "
+                  "in the end");
+
+  g_assert_cmpint (pipe (fds), ==, 0);
+  g_assert_true (aio_context_set_fd_watch (context, fds[0], G_IO_IN, on_watch, NULL, NULL, NULL));
+  line = g_strdup_printf ("\n  fd %d \"%s\" resting, read, runs 0, ", fds[0],
+                          aio_func_name ((AioBHFunc) (void (*) (void)) on_watch));
+  assert_dumped (context, line);
+  g_assert_true (aio_context_set_fd_watch (context, fds[0], 0, NULL, NULL, NULL, NULL));
+  close (fds[0]);
+  close (fds[1]);
 }
 
 static void
@@ -952,6 +981,7 @@ main (int    argc,
   aio_test_add ("/dump/running", test_running);
   aio_test_add ("/dump/oneshots", test_oneshots);
   aio_test_add ("/dump/descriptors", test_descriptors);
+  aio_test_add ("/dump/watch", test_watch);
   aio_test_add ("/dump/broken", test_broken);
   aio_test_add ("/dump/notifier", test_notifier);
   aio_test_add ("/dump/timers", test_timers);

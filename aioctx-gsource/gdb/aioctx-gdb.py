@@ -16,6 +16,14 @@ CLOCKS = ('monotonic', 'boottime', 'realtime', 'virtual')
 WAKE_REASONS = ('other', 'bh', 'fd', 'timer', 'notify')
 TIMER_ARMED, TIMER_DUE = 1, 2
 ENTRY_KIND_MASK, ENTRY_ONESHOT = 3, 2
+BETWEEN = {
+    'notifier_on_read': ('NotifierHandler', 'on_set'),
+    'on_fd_read': ('GioHandler', 'on_fd'),
+    'on_fd_write': ('GioHandler', 'on_fd'),
+    'on_socket_read': ('GioHandler', 'on_socket'),
+    'on_socket_write': ('GioHandler', 'on_socket'),
+    'on_stream_read': ('GioHandler', 'on_stream'),
+}
 MOST = 100000       # memory that was overwritten may lead around in circles
 
 
@@ -105,14 +113,20 @@ def bh_line(bh):
            f'{times(total, longest)}, calls {function_name(bh["func"])}'
 
 
+def fd_function(handler):
+    """What it calls in the end: some functions of the library call what is in their data."""
+    name = function_name(handler['on_read'] if number(handler['on_read']) else handler['on_write'])
+    if name not in BETWEEN:
+        return name
+    type_name, field = BETWEEN[name]
+    return function_name(handler['data'].cast(lookup(type_name).pointer())[field])
+
+
 def fd_line(handler):
-    function = handler['on_read'] if number(handler['on_read']) else handler['on_write']
-    name = function_name(function)
-    kind = 'fd'
-    if name == 'notifier_on_read':
-        kind = 'notifier'
-        notifier = handler['data'].cast(lookup('NotifierHandler').pointer())
-        name = function_name(notifier['on_set'])
+    name = fd_function(handler)
+    is_notifier = number(handler['on_read']) and \
+        function_name(handler['on_read']) == 'notifier_on_read'
+    kind = 'notifier' if is_notifier else 'fd'
     state = joined(('running', number(handler['depth'])), ('pending', number(handler['ready'])),
                    ('broken', number(handler['broken'])))
     events = ''.join(f', {event}' for event in ('read', 'write')
