@@ -117,6 +117,7 @@ typedef enum
 /* How the home thread comes to the point. */
 typedef enum
 {
+  STYLE_AWAKE,          /* nobody sleeps, or is about to */
   STYLE_FOREIGN,        /* somebody else's loop: park, schedule, dispatch */
   STYLE_FOREIGN_MAIN,   /* the same with a GMainContext */
   STYLE_SLEEP,          /* it sleeps, and another thread schedules */
@@ -288,6 +289,13 @@ scene_iterate (Scene    *scene,
                                      : aio_context_poll (scene->context, blocking);
 }
 
+static void
+play_awake (Scene *scene)
+{
+  schedule_target (scene);
+  scene_iterate (scene, FALSE);
+}
+
 /* Passes the point without ever sleeping. */
 static void
 play_foreign (Scene *scene)
@@ -390,7 +398,9 @@ play (AioPausePoint point,
                   by_thread ? "by another thread" : "as a signal");
   scene_init (&scene);
   arm (point, by_thread ? scene_op_in_thread : scene_op, &scene);
-  if (style < STYLE_SLEEP)
+  if (style == STYLE_AWAKE)
+    play_awake (&scene);
+  else if (style < STYLE_SLEEP)
     play_foreign (&scene);
   else
     play_sleep (&scene);
@@ -431,7 +441,7 @@ test_signal_anywhere (void)
   g_test_summary ("C1, C2: schedule, schedule_idle, cancel and notify at every point of "
                   "schedule, of falling asleep, waking and dispatch, in the thread that is just "
                   "there, as a signal handler would: nothing is lost and nothing hangs");
-  for (point = 0; point < AIO_PAUSE_N_POINTS; point++)
+  for (point = 0; point <= AIO_PAUSE_RUN_ENDED; point++)
     play_point (point, FALSE);
 }
 
@@ -443,7 +453,7 @@ test_thread_anywhere (void)
   g_test_summary ("C1, C2, C7, R3: another thread schedules, cancels, posts or deletes, and is "
                   "done with it, while one stands still at any point: no retry, no wait, nothing "
                   "lost, though nothing else happens afterwards");
-  for (point = 0; point < AIO_PAUSE_N_POINTS; point++)
+  for (point = 0; point <= AIO_PAUSE_RUN_ENDED; point++)
     play_point (point, TRUE);
 }
 
@@ -501,7 +511,9 @@ hold_at (AioPausePoint point)
 
   held.first = aio_bh_new (held.context, first_cb, &held);
   held.second = aio_bh_new (held.context, second_cb, &held);
-  aio_context_get_timeout_ns (held.context);
+  /* At one point nobody sleeps, at the others somebody does. */
+  if (point != AIO_PAUSE_FLAG_SEEN)
+    aio_context_get_timeout_ns (held.context);
   arm (point, hold, &held);
   g_assert_cmpint (pthread_create (&thread, NULL, schedule_first_thread, &held), ==, 0);
   spin_until (&held.held);
@@ -628,7 +640,7 @@ drop_at (AioPausePoint point,
       g_main_context_prepare (drop.main_context, &priority);
       g_main_context_release (drop.main_context);
     }
-  else
+  else if (point != AIO_PAUSE_FLAG_SEEN)
     aio_context_get_timeout_ns (drop.context);
   arm (point, linger, &drop);
   g_assert_cmpint (pthread_create (&thread, NULL, send_last_thread, &drop), ==, 0);
