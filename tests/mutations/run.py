@@ -41,9 +41,14 @@ class Mutant:
 
 
 def known_programs(root):
-    """Names of test programs, as tests/meson.build lists them."""
-    text = (root / 'tests/meson.build').read_text(encoding='utf-8')
-    return set(re.findall(r"^  '([\w-]+)': \['\w+', '\w+'\]", text, re.M))
+    """{name: path in the build folder} of test programs, as the meson.build files list them."""
+    found = {}
+    for path in (root / 'tests').rglob('meson.build'):
+        text = path.read_text(encoding='utf-8')
+        names = re.findall(r"^  '([\w-]+)': \['\w+', '\w+'\]", text, re.M)
+        names += re.findall(r"executable\('test-([\w-]+)'", text)
+        found.update({name: path.parent.relative_to(root) / f'test-{name}' for name in names})
+    return found
 
 
 def program_of(test):
@@ -63,11 +68,11 @@ def run(command, tree):
     return subprocess.run(command, cwd=tree, capture_output=True, text=True, check=False)
 
 
-def failing_test(mutant, build, tree):
+def failing_test(mutant, programs, build, tree):
     """The first of its tests that notices; None if none does. A RuntimeError if it is no mutant,
     because it does not compile."""
-    programs = {f'tests/test-{program_of(name)}' for name in mutant.tests}
-    built = run(['ninja', '-C', build, *sorted(programs)], tree)
+    targets = {str(programs[program_of(name)]) for name in mutant.tests}
+    built = run(['ninja', '-C', build, *sorted(targets)], tree)
     if built.returncode != 0:
         raise RuntimeError('does not compile:\n' + built.stdout[-2000:])
     for name in mutant.tests:
@@ -85,12 +90,12 @@ def touch(tree, mutant):
         (tree / name).touch()
 
 
-def verdict(mutant, build, tree):
+def verdict(mutant, programs, build, tree):
     applied = mutant.apply(tree, '--force')
     if applied.returncode != 0:
         return False, applied.stdout.strip()
     try:
-        killer = failing_test(mutant, build, tree)
+        killer = failing_test(mutant, programs, build, tree)
     except RuntimeError as error:
         return False, str(error)
     finally:
@@ -118,6 +123,7 @@ def check(root, mutants):
 
 
 def kill(root, mutants):
+    programs = known_programs(root)
     good = True
     with tempfile.TemporaryDirectory(prefix='aio-mutants-') as folder:
         tree = Path(folder) / 'tree'
@@ -129,7 +135,7 @@ def kill(root, mutants):
             print('Bail out! ' + made.stdout[-2000:])
             return False
         for number, mutant in enumerate(mutants, 1):
-            good &= report(number, mutant, *verdict(mutant, build, tree))
+            good &= report(number, mutant, *verdict(mutant, programs, build, tree))
     return good
 
 
