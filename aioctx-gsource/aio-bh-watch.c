@@ -7,7 +7,7 @@
 /* How often a producer that has not stored its link yet is waited for. */
 #define LINK_YIELDS 1000
 
-/* What the kit says of the calling thread; 0: nothing, the thread stands for itself. */
+/* What was said of the calling thread; 0: nothing, the thread stands for itself. */
 static __thread guint64 declared_producer __attribute__ ((tls_model ("initial-exec")));
 
 /* One-shots have no room to write down who has pushed them. */
@@ -29,31 +29,37 @@ typedef struct
   gpointer before_data;
 } Wrapped;
 
-/* Nobody may have pushed anything yet. */
+/* Nobody may have pushed anything yet. One that is watched already goes on as it is, with other
+ * data. */
 void
 aio_bh_set_watch (AioBHSet       *set,
                   gpointer        data,
                   GDestroyNotify  destroy)
 {
-  AioBHWatch *watch = g_new (AioBHWatch, 1);
-
-  *watch = (AioBHWatch) { NULL, data, destroy };
-  set->watch = watch;
+  if (set->watch == NULL)
+    set->watch = g_new0 (AioBHWatch, 1);
+  set->watch->data = data;
+  set->watch->destroy = destroy;
   aio_bh_set_choose_flag (set);
 }
 
 void
 aio_bh_watch_free (AioBHWatch *watch)
 {
-  watch->destroy (watch->data);
+  if (watch->destroy != NULL)
+    watch->destroy (watch->data);
   g_free (watch);
 }
 
-/* What the calling thread pushes from now on is pushed by this one; 0: by itself again. */
-void
+/* What the calling thread pushes from now on is pushed by this one; 0: by itself again. Returns the
+ * one before. */
+guint64
 aio_bh_declare_producer (guint64 id)
 {
+  guint64 former = declared_producer;
+
   declared_producer = id;
+  return former;
 }
 
 /* --- Producers -------------------------------------------------------------------------------- */
@@ -143,9 +149,10 @@ is_last_of_a_pass (AioBHSet *set,
   return FALSE;
 }
 
-/* The entries before the last one; what passes further out have left keeps its place before them.
- * The one before a hole is not among them, because its link is still going to be written. Returns
- * the node that leads to the first of them, and stores the entry behind them. */
+/* The entries before the last one, or before one that nothing overtakes; what passes further out
+ * have left keeps its place before them. The one before a hole is not among them, because its link
+ * is still going to be written. Returns the node that leads to the first of them, and stores the
+ * entry behind them. */
 static AioNode *
 collect (AioBHSet *set,
          AioNode  *last,
@@ -171,6 +178,8 @@ collect (AioBHSet *set,
       if (node == last)
         return start;
       found = test_entry_of (entry, self);
+      if (found.producer == AIO_PRODUCER_FENCE)
+        return start;
       g_array_append_val (entries, found);
       if (!is_last_of_a_pass (set, node))
         continue;
@@ -213,7 +222,7 @@ aio_bh_watch_arrange (AioBHSet *set)
   start = collect (set, aio_load_full (&set->queue.head), entries, &behind);
   if (entries->len > 1)
     {
-      watch->arrange (watch->data, (AioTestEntry *) entries->data, entries->len);
+      watch->arrange (watch->arrange_data, (AioTestEntry *) entries->data, entries->len);
       relink (start, entries, behind);
     }
   g_array_unref (entries);

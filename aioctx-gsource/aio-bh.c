@@ -550,13 +550,17 @@ aio_bh_set_add_disposal (AioBHSet       *set,
   aio_bh_set_add_oneshot (set, NULL, NULL, data, destroy);
 }
 
-/* Refuses posts from now on, and queues func behind all that was scheduled or posted before. Pairs
- * with aio_bh_set_post(). */
+/* Refuses posts from now on, and queues func behind all that was scheduled or posted before; a
+ * shuffle does not change that. Pairs with aio_bh_set_post(). */
 void
 aio_bh_set_end_with (AioBHSet  *set,
                      AioBHFunc  func,
                      gpointer   data)
 {
+  guint64 producer;
+
   aio_exchange_full (&set->closed, TRUE);
+  producer = aio_bh_declare_producer (AIO_PRODUCER_FENCE);
   aio_bh_set_add_oneshot (set, "end of the I/O thread", func, data, NULL);
+  aio_bh_declare_producer (producer);
 }

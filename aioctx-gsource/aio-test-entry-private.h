@@ -4,6 +4,9 @@
 
 #include <glib.h>
 
+/* Ids of declared producers have this bit, those of threads do not. */
+#define AIO_TEST_DECLARED (G_GUINT64_CONSTANT (1) << 63)
+
 typedef struct
 {
   const char *name;     /* NULL: a post */

@@ -52,9 +52,13 @@ struct _AioTestHooks
   gboolean     (*may_act)       (AioContext     *context,
                                  const char     *where);
 
-  /* Home thread. NULL: entries run in the order in which they were scheduled. */
+  /* Home thread. Both decide how entries are arranged; 0 and NULL: they run in the order in which
+   * they were scheduled. */
+  void         (*set_shuffle)   (AioContext     *context,
+                                 guint32         seed);
   void         (*set_arrange)   (AioContext     *context,
                                  AioTestArrange  arrange);
+  guint64      (*count_reordered) (AioContext   *context);      /* passes */
   void         (*set_time_ns)   (AioContext     *context,
                                  gint64          now_ns);
   gint64       (*next_deadline_ns) (AioContext  *context);      /* G_MAXINT64: nothing is armed */
@@ -70,10 +74,9 @@ struct _AioTestHooks
                                  AioBHFunc       before,
                                  gpointer        data);
 
-  /* Any thread: the id of the thread, as a producer. */
-  guint64      (*get_producer)  (void);
-  /* Any thread: what it schedules is scheduled by this producer; 0: by itself again. */
-  void         (*declare_producer) (guint64      id);
+  /* Any thread: what it schedules is scheduled by this producer, which has the bit
+   * AIO_TEST_DECLARED; 0: by itself again. */
+  guint64      (*declare_producer) (guint64      id);
 
   /* Any thread. For the whole process; NULL: no faults. */
   void         (*set_fault)     (gboolean      (*fault) (void));

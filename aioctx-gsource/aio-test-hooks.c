@@ -24,7 +24,23 @@ static void
 set_arrange (AioContext     *context,
              AioTestArrange  arrange)
 {
-  context->bhs.watch->arrange = arrange;
+  AioBHWatch *watch = context->bhs.watch;
+
+  watch->arrange = arrange;
+  watch->arrange_data = watch->data;
+}
+
+static void
+set_shuffle (AioContext *context,
+             guint32     seed)
+{
+  aio_bh_set_shuffle (&context->bhs, seed);
+}
+
+static guint64
+count_reordered (AioContext *context)
+{
+  return context->bhs.watch->shuffle.n_reordered;
 }
 
 /* --- The clock -------------------------------------------------------------------------------- */
@@ -155,7 +171,9 @@ aio__test_hooks (void)
     .adopt = adopt,
     .get_data = get_data,
     .may_act = aio_context_may_act,
+    .set_shuffle = set_shuffle,
     .set_arrange = set_arrange,
+    .count_reordered = count_reordered,
     .set_time_ns = set_time_ns,
     .next_deadline_ns = next_deadline_ns,
     .look = look,
@@ -164,7 +182,6 @@ aio__test_hooks (void)
     .is_attached = is_attached,
     .count_timers = count_timers,
     .call_before = aio_bh_wrap,
-    .get_producer = aio_home_self,
     .declare_producer = aio_bh_declare_producer,
     .set_fault = set_fault,
   };

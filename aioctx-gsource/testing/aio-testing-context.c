@@ -135,7 +135,7 @@ aio_testing_get_counters (AioContext         *context,
   all.runs = stats.runs;
   all.timer_runs = hooks->count_timers (context);
   all.clock_moves = kit->n_clock_moves;
-  all.reordered = kit->n_reordered;
+  all.reordered = hooks->count_reordered (context);
   memset (counters, 0, size);
   memcpy (counters, &all, MIN (size, sizeof all));
 }

@@ -28,8 +28,6 @@ struct _Kit
   AioContext *context;          /* no reference */
   guint64 n_clock_moves;
   guint32 seed;                 /* 0: the shuffle is off */
-  guint64 random;               /* the state of its generator */
-  guint64 n_reordered;
   GHashTable *producers;        /* name to id of those that were declared; NULL: none yet */
 };
 
@@ -58,8 +56,3 @@ void     fail                 (const Place  *place,
                                char         *message);
 char    *list_busy            (Kit          *kit);
 char    *list_left_over       (Kit          *kit);
-
-/* aio-testing-shuffle.c */
-void     shuffle_arrange      (gpointer      data,
-                               AioTestEntry *entries,
-                               guint         n);
