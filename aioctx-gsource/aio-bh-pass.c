@@ -459,6 +459,25 @@ aio_bh_set_peek (AioBHSet *set,
   return best != AIO_LOOK_NOTHING;
 }
 
+static void
+name_all_locked (AioBHSet *set,
+                 GString  *names)
+{
+  for (AioBH *bh = set->first; bh != NULL; bh = bh->next)
+    if (aio_load_relaxed (&bh->life) == AIO_BH_LIVE)
+      g_string_append_printf (names, "%s%s", names->len != 0 ? ", " : "", bh->name);
+}
+
+/* Any thread. Those that were not deleted. */
+void
+aio_bh_set_name_all (AioBHSet *set,
+                     GString  *names)
+{
+  aio_home_lock (&set->anchor->home);
+  name_all_locked (set, names);
+  aio_home_unlock (&set->anchor->home);
+}
+
 /* The context ends: deletes what is left, as if the owner had done it just now, and names it. */
 void
 aio_bh_set_close (AioBHSet *set,
@@ -466,11 +485,11 @@ aio_bh_set_close (AioBHSet *set,
 {
   aio_exchange_full (&set->closed, TRUE);
   aio_home_lock (&set->anchor->home);
+  name_all_locked (set, names);
   for (AioBH *bh = set->first; bh != NULL; bh = bh->next)
     {
       if (aio_load_relaxed (&bh->life) != AIO_BH_LIVE)
         continue;
-      g_string_append_printf (names, "%s%s", names->len != 0 ? ", " : "", bh->name);
       aio_store_release (&bh->life, AIO_BH_DELETED);
       bh->unqueued = aio_exchange_full (&bh->state, AIO_BH_NORMAL) == 0;
     }

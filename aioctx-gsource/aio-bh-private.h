@@ -174,6 +174,8 @@ void          aio_bh_set_init        (AioBHSet       *set,
 void          aio_bh_set_choose_flag (AioBHSet       *set);
 void          aio_bh_set_profile     (AioBHSet       *set,
                                       gboolean        on);
+void          aio_bh_set_name_all    (AioBHSet       *set,
+                                      GString        *names);
 void          aio_bh_set_close       (AioBHSet       *set,
                                       GString        *names);
 void          aio_bh_set_drop_all    (AioBHSet       *set);

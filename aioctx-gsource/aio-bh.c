@@ -457,34 +457,6 @@ aio_bh_get_name (AioBH *bh)
   return bh->name;
 }
 
-/**
- * aio_bh_get_context:
- * @bh: a bottom half
- *
- * Gets the context that the bottom half runs in.
- *
- * Thread: home thread.
- *
- * Returns: (transfer none) (nullable): the context, %NULL when @bh is dead
- *
- * Since: 0.1
- */
-AioContext *
-aio_bh_get_context (AioBH *bh)
-{
-  g_return_val_if_fail (bh != NULL, NULL);
-  if (!aio_anchor_is_usable (bh->anchor, G_STRFUNC))
-    return NULL;
-  if (aio_home_is_taken (&bh->anchor->home))
-    {
-      g_critical ("%s: AioContext “%s” of bottom half “%s” is iterated by another thread",
-                  G_STRFUNC, bh->anchor->name, bh->name);
-      return NULL;
-    }
-
-  return is_live (bh) ? bh->set->context : NULL;
-}
-
 static AioOneshot *
 oneshot_new (const char     *name,
              AioBHFunc       func,

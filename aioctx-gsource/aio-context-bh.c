@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The bottom halves of a context: the public functions that are given a context. */
+/* The bottom halves of a context: the public functions that are given a context, or
+ * give one. */
 #include <aioctx-gsource/aio-context-private.h>
 #include <aioctx-gsource/aio-bh.h>
 
@@ -66,6 +67,38 @@ aio_bh_new_full (AioContext     *context,
     return NULL;
 
   return aio_bh_set_add (&context->bhs, name != NULL ? name : DEFAULT_NAME, func, data, destroy);
+}
+
+/**
+ * aio_bh_get_context:
+ * @bh: a bottom half
+ *
+ * Gets the context that the bottom half runs in.
+ *
+ * Thread: home thread.
+ *
+ * Returns: (transfer none) (nullable): the context, %NULL when @bh is dead
+ *
+ * Since: 0.1
+ */
+AioContext *
+aio_bh_get_context (AioBH *bh)
+{
+  g_return_val_if_fail (bh != NULL, NULL);
+  if (!aio_anchor_is_usable (bh->anchor, G_STRFUNC))
+    return NULL;
+  if (aio_home_is_taken (&bh->anchor->home))
+    {
+      g_critical ("%s: AioContext “%s” of bottom half “%s” is iterated by another thread",
+                  G_STRFUNC, bh->anchor->name, bh->name);
+      return NULL;
+    }
+
+  /* A dead one has no context any more. */
+  if (aio_load_acquire (&bh->life) != AIO_BH_LIVE)
+    return NULL;
+  aio_context_frown_at_thread (bh->set->context, G_STRFUNC);
+  return bh->set->context;
 }
 
 /**

@@ -78,6 +78,7 @@ aio_context_new_full (const char  *name,
   context->timers = aio_timer_set_new (anchor, &context->meter);
   for (guint clock = 0; clock < G_N_ELEMENTS (context->timerfds); clock++)
     aio_timerfd_init (&context->timerfds[clock]);
+  aio_context_apply_debug (context);
   aio_context_enlist (context);
   return context;
 }
@@ -309,7 +310,10 @@ aio_context_may_act (AioContext *context,
   if (aio_home_is_self (home))
     return TRUE;
   if (!aio_home_is_taken (home) && !is_driven_elsewhere (context))
-    return TRUE;
+    {
+      aio_context_frown_at_thread (context, where);
+      return TRUE;
+    }
   aio_context_report_taken (context, where);
   return FALSE;
 }

@@ -192,6 +192,11 @@ gboolean      aio_context_borrow          (AioContext  *context,
                                            AioHomeLoan *loan);
 gboolean      aio_context_may_move        (AioContext *context);
 
+/* aio-context-debug.c */
+void          aio_context_apply_debug     (AioContext *context);
+void          aio_context_frown_at_thread (AioContext *context,
+                                           const char *where);
+
 /* aio-context-list.c */
 void          aio_context_enlist          (AioContext *context);
 void          aio_context_delist          (AioContext *context);

@@ -637,6 +637,7 @@ acquire_main (AioContext    *context,
   *main_context = aio_context_get_main (context);
   if (*main_context == NULL)
     return TRUE;
+  aio_context_frown_at_thread (context, where);
   if (!g_main_context_acquire (*main_context))
     {
       g_critical ("%s: AioContext “%s” is attached to a GMainContext that another thread owns",

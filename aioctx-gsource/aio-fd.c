@@ -5,6 +5,7 @@
  * cannot meet another one's callbacks or data. The table and the monitor may be changed by any
  * thread, under the lock; the rest is the home thread's. */
 #include <aioctx-gsource/aio-fd-private.h>
+#include <aioctx-gsource/aio-debug-private.h>
 #include <aioctx-gsource/aio-fault-private.h>
 #include <aioctx-gsource/aio-patience-private.h>
 
@@ -29,6 +30,19 @@ aio_fd_monitor_by_name (const char *name)
   return NULL;
 }
 
+/* What AIOCTX_DEBUG asks for; NULL: nothing that can be had. */
+static const AioFdMonitor *
+choose_monitor_to_debug (void)
+{
+  static _Atomic (gboolean) told;
+  const char *name = aio_debug_get ()->fdmon;
+  const AioFdMonitor *monitor = aio_fd_monitor_by_name (name);
+
+  if (monitor == NULL && name != NULL && !aio_exchange_full (&told, TRUE))
+    aio_debug_complain ("fdmon", name, "epoll (where the system has it) or poll");
+  return monitor;
+}
+
 /* What the environment asks for, else the best there is. */
 static const AioFdMonitor *
 choose_monitor (void)
@@ -36,7 +50,10 @@ choose_monitor (void)
   static _Atomic (gboolean) warned;
   const char *name = g_getenv ("AIOCTX_FDMON");
   const AioFdMonitor *monitor = aio_fd_monitor_by_name (name);
+  const AioFdMonitor *debug = choose_monitor_to_debug ();
 
+  if (debug != NULL)
+    return debug;
   if (monitor == NULL && name != NULL && !aio_exchange_full (&warned, TRUE))
     g_warning ("AIOCTX_FDMON: there is no descriptor monitor “%s” here, taking “%s”", name,
                DEFAULT_MONITOR.name);

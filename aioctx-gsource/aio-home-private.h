@@ -75,6 +75,14 @@ aio_home_is_self (AioHome *home)
   return aio_load_relaxed (&home->thread) == aio_home_self ();
 }
 
+/* Has any thread iterated, and not given the context up? A snapshot: relaxed, as it only diagnoses.
+ */
+static inline gboolean
+aio_home_is_there (AioHome *home)
+{
+  return aio_load_relaxed (&home->thread) != 0;
+}
+
 /* Home thread: an iteration begins. */
 static inline void
 aio_home_enter (AioHome *home)
