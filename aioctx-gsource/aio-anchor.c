@@ -48,7 +48,7 @@ aio_anchor_new (const char  *name,
   aio_store_relaxed (&anchor->notify.writes, 0);
   aio_home_init (&anchor->home);
   pthread_cond_init (&anchor->run_ended, NULL);
-  anchor->name = g_strdup (name);
+  anchor->notify.name = anchor->name = g_strdup (name);
   aio_store_relaxed (&anchor->refs, 1);
   return anchor;
 }

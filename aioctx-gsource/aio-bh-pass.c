@@ -5,6 +5,7 @@
 #include <aioctx-gsource/aio-bh.h>
 #include <aioctx-gsource/aio-fork-private.h>
 #include <aioctx-gsource/aio-oneshot-private.h>
+#include <aioctx-gsource/aio-trace-private.h>
 
 #include <sched.h>
 
@@ -188,10 +189,12 @@ run_bh (AioBHSet      *set,
     {
       result->n_runs++;
       result->progress |= (state & AIO_BH_BUSY) != 0;
+      AIO_TRACE1 (bh__begin, bh->name);
       if (measured)
         call_measured (set, bh, state, scheduled_ns);
       else
         bh->func (bh->data);
+      AIO_TRACE1 (bh__end, bh->name);
     }
   else
     aio_count (&set->n_cancels, 1);
@@ -223,16 +226,19 @@ run_oneshot (AioBHSet      *set,
   AioBHFunc func = oneshot->func;
   gpointer data = oneshot->data;
   GDestroyNotify destroy = oneshot->destroy;
+  const char *name = oneshot->u.name;
 
   if (func != NULL)
     {
       result->n_runs++;
       result->progress = TRUE;
+      AIO_TRACE1 (bh__begin, name);
       if (aio_meter_is_on (set->meter))
-        call_oneshot_measured (set, (AioWork) { "one-shot", oneshot->u.name, func, -1 },
+        call_oneshot_measured (set, (AioWork) { "one-shot", name, func, -1 },
                                oneshot->scheduled_ns, data);
       else
         func (data);
+      AIO_TRACE1 (bh__end, name);
     }
   if (destroy != NULL)
     destroy (data);

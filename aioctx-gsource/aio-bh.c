@@ -5,6 +5,7 @@
 #include <aioctx-gsource/aio-boxed-private.h>
 #include <aioctx-gsource/aio-fork-private.h>
 #include <aioctx-gsource/aio-oneshot-private.h>
+#include <aioctx-gsource/aio-trace-private.h>
 
 /**
  * AioBH:
@@ -108,6 +109,7 @@ finish_push (AioBHSet      *set,
       return;
     }
   AIO_PAUSE (FLAG_SEEN);
+  AIO_TRACE1 (notify__saved, set);
   aio_queue_link (former, node, kind);
 }
 
@@ -127,15 +129,21 @@ aio_bh_push (AioBH *bh)
 /* It was not 0, so there is an entry. Merged while somebody counts that (the exchange has wiped the
  * number of idle schedules, so they are counted here); or the entry now means more than when the
  * home thread looked at it before it went to sleep. The bottom half is not touched, because its
- * callback may have dropped the last reference; anchors are for ever. */
+ * callback may have dropped the last reference, and has its address here for tracing only; anchors
+ * are for ever. */
 static void G_GNUC_NO_INLINE
-meet_entry (AioAnchor *anchor,
+meet_entry (AioBH     *bh,
+            AioAnchor *anchor,
             guint64    old)
 {
   gboolean merged = (old & AIO_BH_COUNTED) != 0;
+  guint64 n_merged = old / AIO_BH_IDLE + merged;
 
-  if (aio_load_relaxed (&aio_bh_mark) == AIO_BH_COUNTED)
-    aio_fetch_add_full (&anchor->n_merged, old / AIO_BH_IDLE + merged);
+  if (n_merged != 0 && aio_load_relaxed (&aio_bh_mark) == AIO_BH_COUNTED)
+    {
+      AIO_TRACE1 (coalesce, bh);
+      aio_fetch_add_full (&anchor->n_merged, n_merged);
+    }
   if (!merged)
     aio_notify_wake (&anchor->notify);
 }
@@ -166,6 +174,7 @@ aio_bh_schedule (AioBH *bh)
 
   g_return_if_fail (bh != NULL);
 
+  AIO_TRACE2 (schedule, bh, AIO_TRACE_IN_MEMORY (bh->name));
   /* Not 0 and not normal: the entry is in the queue already and now means more. It was cancelled or
    * idle when the home thread looked at it before it went to sleep. State first, flag second: the
    * exchange pairs with aio_notify_raise(), as a push does. */
@@ -176,7 +185,7 @@ aio_bh_schedule (AioBH *bh)
   if (old == 0)
     aio_bh_push (bh);
   else
-    meet_entry (anchor, old);
+    meet_entry (bh, anchor, old);
 }
 
 /**
@@ -201,6 +210,7 @@ aio_bh_schedule_idle (AioBH *bh)
 
   g_return_if_fail (bh != NULL);
 
+  AIO_TRACE2 (schedule, bh, AIO_TRACE_IN_MEMORY (bh->name));
   /* As in aio_bh_schedule(). */
   notify = &bh->anchor->notify;
   old = aio_fetch_add_full (&bh->state, AIO_BH_IDLE);
@@ -482,8 +492,10 @@ aio_bh_set_add_oneshot (AioBHSet       *set,
                         GDestroyNotify  destroy)
 {
   AioOneshot *oneshot = oneshot_new (name, func, data, destroy);
-  AioNode *former = aio_queue_swap (&set->queue, &oneshot->node);
+  AioNode *former;
 
+  AIO_TRACE2 (schedule, NULL, name);
+  former = aio_queue_swap (&set->queue, &oneshot->node);
   finish_push (set, aio_load_relaxed (&set->flag), former, &oneshot->node, AIO_ENTRY_ONESHOT);
 }
 
@@ -499,9 +511,12 @@ aio_bh_set_post (AioBHSet       *set,
                  GDestroyNotify  destroy)
 {
   AioOneshot *oneshot = oneshot_new (NULL, func, data, destroy);
-  AioNode *former = aio_queue_swap (&set->queue, &oneshot->node);
-  gboolean closed = aio_load_full (&set->closed);
+  AioNode *former;
+  gboolean closed;
 
+  AIO_TRACE2 (schedule, NULL, NULL);
+  former = aio_queue_swap (&set->queue, &oneshot->node);
+  closed = aio_load_full (&set->closed);
   if (G_UNLIKELY (closed))
     {
       oneshot->func = NULL;

@@ -3,6 +3,7 @@
 #include <aioctx-gsource/aio-context-private.h>
 #include <aioctx-gsource/aio-boxed-private.h>
 #include <aioctx-gsource/aio-fork-private.h>
+#include <aioctx-gsource/aio-trace-private.h>
 
 /**
  * AioContext:
@@ -165,8 +166,11 @@ close_parts (AioContext *context)
   aio_fd_set_close (&context->fds, names);
   aio_timer_set_close (context->timers, names);
   if (names->len != 0 && !aio_anchor_is_forked (context->anchor))
-    g_critical ("AioContext “%s” was finalised with callbacks that were not deleted: %s",
-                context->anchor->name, names->str);
+    {
+      AIO_TRACE2 (leak, context->anchor->name, names->str);
+      g_critical ("AioContext “%s” was finalised with callbacks that were not deleted: %s",
+                  context->anchor->name, names->str);
+    }
   g_string_free (names, TRUE);
 }
 

@@ -11,6 +11,7 @@
  * GLib may leave out any of them: so park and unpark set and clear state, and count nothing. */
 #include <aioctx-gsource/aio-context-private.h>
 #include <aioctx-gsource/aio-bh.h>
+#include <aioctx-gsource/aio-trace-private.h>
 
 #include <poll.h>
 
@@ -336,8 +337,13 @@ run_bhs (AioContext *context,
 gboolean
 aio_context_run_bhs (AioContext *context)
 {
+  AioPassResult result;
+
+  AIO_TRACE1 (dispatch__begin, context->meter.context_name);
   aio_count (&context->n_iterations, 1);
-  return run_bhs (context, NULL).progress;
+  result = run_bhs (context, NULL);
+  AIO_TRACE2 (dispatch__end, context->meter.context_name, result.n_runs);
+  return result.progress;
 }
 
 static AioPassResult
@@ -393,6 +399,7 @@ aio_context_run (AioContext *context,
   guint n_events = context->n_events;
   AioPassResult all = { 0, 0, FALSE };
 
+  AIO_TRACE1 (dispatch__begin, context->meter.context_name);
   aio_count (&context->n_iterations, 1);
   context->first_kind = AIO_KIND_BHS;
   for (guint i = 0; i < AIO_N_KINDS; i++)
@@ -403,6 +410,7 @@ aio_context_run (AioContext *context,
       if (kind != AIO_KIND_BHS)
         context->n_events += result.n_entries;
       all.n_entries += result.n_entries;
+      all.n_runs += result.n_runs;
       all.progress |= result.progress;
       if (turn == NULL || !aio_turn_has_ended (turn))
         continue;
@@ -412,6 +420,7 @@ aio_context_run (AioContext *context,
     }
   /* Also of one that ran in a nested iteration. */
   all.progress |= context->n_events != n_events;
+  AIO_TRACE2 (dispatch__end, context->meter.context_name, all.n_runs);
   return all;
 }
 

@@ -8,6 +8,7 @@
 #include <aioctx-gsource/aio-debug-private.h>
 #include <aioctx-gsource/aio-fault-private.h>
 #include <aioctx-gsource/aio-patience-private.h>
+#include <aioctx-gsource/aio-trace-private.h>
 
 #include <errno.h>
 #include <poll.h>
@@ -451,6 +452,7 @@ run_handler (AioFdSet     *set,
   set->runs = &run;
   aio_count (&handler->depth, 1);
   aio_count (&handler->n_runs, 1);
+  AIO_TRACE1 (fd, handler->fd);
   if (aio_meter_is_on (set->meter))
     done = call_measured (set, handler, ready, turn);
   else

@@ -59,6 +59,7 @@ typedef struct
 
   /* Immutable. */
   AioEventNotifier wakeup;      /* polled by the sleeper */
+  const char *name;             /* of the context, for tracing; the anchor's */
   guint fork_generation;
 } AioNotify;
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <aioctx-gsource/aio-notify-private.h>
 #include <aioctx-gsource/aio-fork-private.h>
+#include <aioctx-gsource/aio-trace-private.h>
 
 #ifdef AIO_TEST_PAUSES
 void (*aio_pause_hook) (AioPausePoint point);
@@ -38,6 +39,7 @@ aio_notify_write (AioNotify *notify)
 {
   if (aio_fork_is_child (notify->fork_generation))
     return;
+  AIO_TRACE1 (notify__sent, notify->name);
   aio_fetch_add_full (&notify->writes, 1);
   aio_event_notifier_set (&notify->wakeup);
 }

@@ -3,6 +3,7 @@
 #include <aioctx-gsource/aio-boxed-private.h>
 #include <aioctx-gsource/aio-patience-private.h>
 #include <aioctx-gsource/aio-timer-heap-private.h>
+#include <aioctx-gsource/aio-trace-private.h>
 
 #include <time.h>
 
@@ -286,6 +287,7 @@ call_locked (AioTimerSet  *set,
   AioWork work = { "timer", timer->name, func, -1 };
   gint64 ran = 0;
 
+  AIO_TRACE3 (timer, timer->name, timer->deadline, timer->clock);
   remove_due (set, timer);
   timer->state = AIO_TIMER_IDLE;
   timer->n_runs++;

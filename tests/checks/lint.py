@@ -27,6 +27,7 @@ FLOORS = {
         'types': ['aio-macros', 'aio-types', 'aio-version', 'aio-wake'],
         'fork': ['aio-fork'],
         'func-name': ['aio-func-name'],
+        'trace': ['aio-trace'],
         'membarrier': ['aio-membarrier'],
         'patience': ['aio-patience'],
         'boxed': ['aio-boxed']},
