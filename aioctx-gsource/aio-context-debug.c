@@ -7,6 +7,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* What is started makes a context of its own, which is none of the program's, and stays. */
+static __thread gboolean starting;
+static _Atomic (AioContext *) own_context;
+
 /* --- Contexts that are left at exit ----------------------------------------------------------- */
 
 static void
@@ -57,7 +61,7 @@ print_leak (gpointer    data,
   guint refs = aio_load_acquire (&context->refs);
   GString *names;
 
-  if (aio_anchor_is_forked (context->anchor))
+  if (aio_anchor_is_forked (context->anchor) || context == aio_load_full (&own_context))
     return;
   (*n)++;
   names = g_string_new (NULL);
@@ -82,24 +86,33 @@ print_leaks (void)
 
 /* --- Every context ---------------------------------------------------------------------------- */
 
-/* For what is there once in a process. */
-static void
-start (void)
-{
-  const AioDebug *debug = aio_debug_get ();
+/* The one function of a higher floor that is called from here, and only if it was asked for: dumps
+ * are made in an I/O thread. FALSE: there is no such signal. */
+extern gboolean aio_dump_on_signal_name (const char *name) __attribute__ ((weak));
 
-  if (debug->leaks)
-    atexit (print_leaks);
+static void
+start_dumps (const char *name)
+{
+  if (aio_dump_on_signal_name == NULL || !aio_dump_on_signal_name (name))
+    aio_debug_complain ("dump", name, "a signal such as USR1");
 }
 
-/* A context was made, and nobody else knows of it yet. */
-void
-aio_context_apply_debug (AioContext *context)
+/* For what is there once in a process. */
+static void
+start (const AioDebug *debug)
 {
-  static pthread_once_t once = PTHREAD_ONCE_INIT;
-  const AioDebug *debug = aio_debug_get ();
+  starting = TRUE;
+  if (debug->leaks)
+    atexit (print_leaks);
+  if (debug->dump != NULL)
+    start_dumps (debug->dump);
+  starting = FALSE;
+}
 
-  pthread_once (&once, start);
+static void
+apply (AioContext     *context,
+       const AioDebug *debug)
+{
   if (debug->slow_ns != 0)
     aio_meter_set_slow (&context->meter, debug->slow_ns, NULL, NULL, NULL);
   if (debug->shuffle != 0)
@@ -114,6 +127,23 @@ aio_context_apply_debug (AioContext *context)
     }
   if (debug->wakes)
     aio_context_log_wakes (context, TRUE);
+}
+
+/* A context was made, and nobody else knows of it yet. */
+void
+aio_context_apply_debug (AioContext *context)
+{
+  static _Atomic (gboolean) started;
+  const AioDebug *debug = aio_debug_get ();
+
+  if (starting)
+    {
+      aio_exchange_full (&own_context, context);
+      return;
+    }
+  if (!aio_exchange_full (&started, TRUE))
+    start (debug);
+  apply (context, debug);
 }
 
 /* --- Strict about threads --------------------------------------------------------------------- */
