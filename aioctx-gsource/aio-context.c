@@ -333,16 +333,33 @@ run_bhs (AioContext *context,
   return result;
 }
 
+static gint64
+begin_dispatch (AioContext *context)
+{
+  AIO_TRACE1 (dispatch__begin, context->meter.context_name);
+  aio_count (&context->n_iterations, 1);
+  return aio_trace_mark_begin ();
+}
+
+/* The context is there until it is left, whatever the callbacks have dropped. */
+static void
+end_dispatch (AioContext *context,
+              gint64      began,
+              guint       n_callbacks)
+{
+  aio_trace_mark_end (began, context->meter.context_name, n_callbacks);
+  AIO_TRACE2 (dispatch__end, context->meter.context_name, n_callbacks);
+}
+
 /* A pass over the bottom halves alone, for aio_bh_poll(). Returns whether there was progress. */
 gboolean
 aio_context_run_bhs (AioContext *context)
 {
   AioPassResult result;
+  gint64 began = begin_dispatch (context);
 
-  AIO_TRACE1 (dispatch__begin, context->meter.context_name);
-  aio_count (&context->n_iterations, 1);
   result = run_bhs (context, NULL);
-  AIO_TRACE2 (dispatch__end, context->meter.context_name, result.n_runs);
+  end_dispatch (context, began, result.n_runs);
   return result.progress;
 }
 
@@ -398,9 +415,8 @@ aio_context_run (AioContext *context,
   AioKind first = context->first_kind;
   guint n_events = context->n_events;
   AioPassResult all = { 0, 0, FALSE };
+  gint64 began = begin_dispatch (context);
 
-  AIO_TRACE1 (dispatch__begin, context->meter.context_name);
-  aio_count (&context->n_iterations, 1);
   context->first_kind = AIO_KIND_BHS;
   for (guint i = 0; i < AIO_N_KINDS; i++)
     {
@@ -420,7 +436,7 @@ aio_context_run (AioContext *context,
     }
   /* Also of one that ran in a nested iteration. */
   all.progress |= context->n_events != n_events;
-  AIO_TRACE2 (dispatch__end, context->meter.context_name, all.n_runs);
+  end_dispatch (context, began, all.n_runs);
   return all;
 }
 

@@ -18,8 +18,13 @@
  *   timer (name, deadline, clock) a timer fires; name may be 0; nanoseconds, by an AioClock, so
  *                                 whoever traces can tell how late it is
  *   fd (fd)                       the handler of a descriptor is called
- *   leak (name, names)            a context is finalised and was not empty; what is left in it */
+ *   leak (name, names)            a context is finalised and was not empty; what is left in it
+ *
+ * And marks for sysprof, if the library was built with it: one for each dispatch that has called
+ * anything, while a capture is being made. */
 #pragma once
+
+#include <glib.h>
 
 #ifdef HAVE_SYS_SDT_H
 
@@ -34,7 +39,6 @@
 #define AIO_TRACE_IN_MEMORY(x) (x)
 #endif
 
-#include <glib.h>
 #include <sys/sdt.h>
 
 #define AIO_TRACE1(probe, a)       STAP_PROBE1 (aioctx_gsource, probe, a)
@@ -46,5 +50,43 @@
 #define AIO_TRACE1(probe, a)       do { } while (0)
 #define AIO_TRACE2(probe, a, b)    do { } while (0)
 #define AIO_TRACE3(probe, a, b, c) do { } while (0)
+
+#endif
+
+#ifdef HAVE_SYSPROF
+
+#include <sysprof-capture.h>
+
+/* 0: there is no capture. */
+static inline gint64
+aio_trace_mark_begin (void)
+{
+  return sysprof_collector_is_active () ? SYSPROF_CAPTURE_CURRENT_TIME : 0;
+}
+
+static inline void
+aio_trace_mark_end (gint64      began,
+                    const char *context_name,
+                    guint       n_callbacks)
+{
+  if (began != 0 && n_callbacks != 0)
+    sysprof_collector_mark_printf (began, SYSPROF_CAPTURE_CURRENT_TIME - began, "aioctx-gsource",
+                                   context_name, "%u callbacks", n_callbacks);
+}
+
+#else
+
+static inline gint64
+aio_trace_mark_begin (void)
+{
+  return 0;
+}
+
+static inline void
+aio_trace_mark_end (gint64      began,
+                    const char *context_name,
+                    guint       n_callbacks)
+{
+}
 
 #endif
