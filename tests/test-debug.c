@@ -414,6 +414,7 @@ test_profile (void)
 {
   g_autoptr (AioContext) context = NULL;
   AioContextStats stats;
+  AioBH *bh;
 
   g_test_summary ("C15: every context is profiled");
 
@@ -421,10 +422,14 @@ test_profile (void)
     return;
   context = aio_context_new ();
   g_assert_true (aio_context_get_profiling (context));
-  aio_bh_schedule_oneshot (context, nothing, NULL);
+  bh = aio_bh_new (context, nothing, NULL);
+  aio_bh_schedule (bh);
+  aio_bh_schedule (bh);
   aio_context_poll (context, FALSE);
   aio_context_get_stats (context, &stats, sizeof stats);
-  g_assert_cmpuint (stats.schedules, ==, 1);
+  g_assert_cmpuint (stats.schedules, ==, 2);
+  g_assert_cmpuint (stats.coalesced, ==, 1);
+  aio_bh_delete (bh);
   aio_context_set_profiling (context, FALSE);
   g_assert_false (aio_context_get_profiling (context));
 }
