@@ -88,12 +88,12 @@ print_leaks (void)
 
 /* The one function of a higher floor that is called from here, and only if it was asked for: dumps
  * are made in an I/O thread. FALSE: there is no such signal. */
-extern gboolean aio_dump_on_signal_name (const char *name) __attribute__ ((weak));
+gboolean aio_dump_on_signal_name (const char *name);
 
 static void
 start_dumps (const char *name)
 {
-  if (aio_dump_on_signal_name == NULL || !aio_dump_on_signal_name (name))
+  if (!aio_dump_on_signal_name (name))
     aio_debug_complain ("dump", name, "a signal such as USR1");
 }
 

@@ -6,6 +6,7 @@
 #include <aioctx-gsource/aio-context-private.h>
 #include <aioctx-gsource/aio-debug-private.h>
 
+#include <signal.h>
 #include <stdio.h>
 #include <sys/wait.h>
 
@@ -472,6 +473,46 @@ test_fdmon_unknown (void)
   g_unsetenv ("AIOCTX_FDMON");
 }
 
+static void
+test_dump (void)
+{
+  g_autofree char *path = g_strdup_printf ("%s/test-debug-%d", g_get_tmp_dir (),
+                                            (int) getpid ());
+  g_autofree char *dump = NULL;
+
+  g_test_summary ("C1, C24: contexts are dumped when the signal comes; the one that does so is no "
+                  "leak");
+
+  if (g_test_subprocess ())
+    {
+      g_autoptr (AioContext) context = aio_context_new_full ("dumped", NULL);
+
+      raise (SIGUSR1);
+      do
+        g_clear_pointer (&dump, g_free);
+      while (!g_file_get_contents (g_getenv ("AIOCTX_DUMP"), &dump, NULL, NULL) ||
+             strstr (dump, "dumped") == NULL);
+      return;
+    }
+  remove (path);
+  g_setenv ("AIOCTX_DUMP", path, TRUE);
+  is_child ("leaks,dump=USR1");
+  g_unsetenv ("AIOCTX_DUMP");
+  g_test_trap_assert_stderr ("*every AioContext was finalised\n*");
+  remove (path);
+}
+
+static void
+test_dump_unknown (void)
+{
+  g_test_summary ("C28: a signal that no dump can be on is named");
+
+  if (is_child ("dump=KILL"))
+    make_and_drop ();
+  else
+    g_test_trap_assert_stderr ("*?dump=KILL? is not understood, a signal such as USR1 is exp*");
+}
+
 /* --- The shuffle ------------------------------------------------------------------------------ */
 
 #define N_THREADS 2
@@ -791,6 +832,8 @@ main (int    argc,
   aio_test_add ("/debug/profile", test_profile);
   aio_test_add ("/debug/fdmon", test_fdmon);
   aio_test_add ("/debug/fdmon-unknown", test_fdmon_unknown);
+  g_test_add_func ("/debug/dump", test_dump);
+  aio_test_add ("/debug/no-dump", test_dump_unknown);
   aio_test_add ("/debug/shuffle", test_shuffle);
   aio_test_add ("/debug/shuffle-stop", test_shuffle_stop);
   aio_test_add ("/debug/threads", test_threads);
