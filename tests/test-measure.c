@@ -11,12 +11,6 @@ count (gpointer data)
   ++*(guint *) data;
 }
 
-static void
-expect_critical (const char *pattern)
-{
-  g_test_expect_message ("aioctx-gsource", G_LOG_LEVEL_CRITICAL, pattern);
-}
-
 static AioContextStats
 get_stats (AioContext *context)
 {

@@ -48,6 +48,7 @@ gpointer explore_alloc    (gsize                n,
                            gsize                alignment);
 void     explore_free     (gpointer             p);
 GString *explore_string   (const char          *text);
+char    *explore_end_string (GString           *string);
 gint64   explore_time     (void);
 
 /* What a call returns, as a value of what is pointed to; nobody need use it. One may stand in the
@@ -91,7 +92,7 @@ gint64   explore_time     (void);
 #define g_aligned_free                  explore_free
 #define g_free                          explore_free
 #define g_get_monotonic_time            explore_time
-#define g_string_free(string, segment)  do { } while (0)
+#define g_string_free(string, segment)  explore_end_string ((string))
 #define g_string_new                    explore_string
 #define g_usleep(usec)                  do { } while (0)
 #define ppoll(fds, n, timeout, mask)    explore_poll ((fds), (n), (timeout))
