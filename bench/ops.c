@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Does one operation N times, for others to count instructions or system calls:
  *
- *   ops NAME N        ops --list
+ *   ops NAME N        ops --list        ops --versions
  *
  * What comes before and after happens outside measured_work(), and does not grow with N. */
 #include "rig.h"
@@ -21,7 +21,6 @@ typedef struct
   void (*work) (gpointer rig, guint n);
 } Op;
 
-/* Asks for all callbacks of a pass at once, so that one of them costs little beside. */
 static void
 post_and_poll (gpointer data,
                guint    n)
@@ -46,12 +45,6 @@ iterate_only (gpointer data,
     rig->peer->iterate (rig->loop);
 }
 
-/* Another thread sends BATCH calls while a callback keeps the loop awake. */
-typedef struct
-{
-  BenchRig *rig;
-} Storm;
-
 static gpointer
 send_all (gpointer data)
 {
@@ -62,6 +55,7 @@ send_all (gpointer data)
   return NULL;
 }
 
+/* Another thread sends all calls while a callback keeps the loop awake. */
 static void
 on_storm (gpointer data)
 {
@@ -141,8 +135,8 @@ measured_work (const Op *op,
   op->work (rig, n);
 }
 
-/* Twice, so that what happens for the first time is not in what is counted; a counter that sees all
- * of the program compares two numbers N. */
+/* Once before, so that what happens only once is not in what is counted. A counter that sees all of
+ * the program compares two numbers N. */
 static void
 do_op (const Op *op,
        guint     n)
@@ -152,7 +146,7 @@ do_op (const Op *op,
 
   bench_open_fds (10);
   rig = bench_rig_new (&config);
-  op->work (rig, BATCH);
+  op->work (rig, 1);
   measured_work (op, rig, n);
   bench_rig_free (rig);
   bench_close_fds ();
@@ -162,6 +156,8 @@ int
 main (int    argc,
       char **argv)
 {
+  if (argc == 2 && strcmp (argv[1], "--versions") == 0)
+    g_print ("%s\n", VERSIONS);
   for (guint i = 0; i < G_N_ELEMENTS (ops); i++)
     {
       if (argc == 2 && strcmp (argv[1], "--list") == 0)
