@@ -61,6 +61,8 @@ GOALS = [
          ('fds-1', 10000, SOURCE), TIMES, 200, [('fds-1', 10000, 'GLib')]),
     Goal('1 ready of 10 000 descriptors, beside 1 of 10',
          ('fds-1', 10000, SOURCE), AT_MOST, 1.3, [('fds-1', 10, SOURCE)]),
+    Goal('1 ready of 10 000 descriptors, another each time, beside the floor',
+         ('fds-another', 10000, SOURCE), AT_MOST, 1.3, [('fds-another', 10000, EPOLL)]),
     Goal('iteration beside 10 000 timers, beside none',
          ('timers-far', 10000, SOURCE), AT_MOST, 1.1, [('timers-far', 0, SOURCE)]),
     Goal('arm and cancel among 100 000 timers, beside libuv',

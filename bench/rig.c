@@ -134,8 +134,8 @@ bench_rig_merge (gpointer data,
   self->peer->iterate (self->loop);
 }
 
-/* Other descriptors each time: what that costs is also the processor's, whose caches do not hold
- * all of them. */
+/* With other descriptors each time, what it costs is also the kernel's and the processor's, whose
+ * caches do not hold all of them. */
 void
 bench_rig_ready (gpointer data,
                  guint    n)
@@ -150,7 +150,8 @@ bench_rig_ready (gpointer data,
       for (guint k = 0; k < plan->n_ready; k++)
         {
           eventfd_write (all_fds[self->next_fd], 1);
-          self->next_fd = (self->next_fd + STRIDE) % plan->n_fds;
+          if (!plan->same_fd)
+            self->next_fd = (self->next_fd + STRIDE) % plan->n_fds;
         }
       while (bench_ran != target)
         self->peer->iterate (self->loop);

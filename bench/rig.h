@@ -21,6 +21,7 @@ typedef struct
   guint burst;                  /* calls of them that are sent at once */
   guint n_fds;
   guint n_ready;                /* fds of them that become readable at once */
+  gboolean same_fd;             /* and not others each time */
   guint n_timers;               /* armed for far away */
 } BenchPlan;
 
