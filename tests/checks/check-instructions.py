@@ -5,8 +5,9 @@
 usage: check-instructions.py OPS STORED COMPILER [--store]
 
 OPS is the program of bench/ that does one operation many times. STORED has the figures: those of
-instructions by compiler, because another one makes other code; those of system calls once.
---store writes what is counted now; to be done when a change is meant to cost or to save something.
+instructions by COMPILER, which has the options in it that make other code, and those of system
+calls once. --store writes what is counted now; to be done when a change is meant to cost or to save
+something.
 """
 import json
 import sys
