@@ -169,11 +169,19 @@ player_end (Player *self)
 {
   const BenchPeer *peer = self->pair->config.peer;
 
-  if (peer->run != NULL)
-    {
-      peer->send (self->end);
-      pthread_join (self->thread, NULL);
-    }
+  if (peer->run == NULL)
+    return;
+  peer->send (self->end);
+  pthread_join (self->thread, NULL);
+}
+
+/* To be called when both have ended: one that has sent the ball may still be about to wake the
+ * other one. */
+static void
+player_free (Player *self)
+{
+  const BenchPeer *peer = self->pair->config.peer;
+
   peer->call_free (self->ball);
   peer->call_free (self->begin);
   peer->call_free (self->end);
@@ -200,6 +208,8 @@ pair_free (gpointer data)
 
   player_end (&self->players[0]);
   player_end (&self->players[1]);
+  player_free (&self->players[0]);
+  player_free (&self->players[1]);
   pthread_mutex_destroy (&self->gate.lock);
   pthread_cond_destroy (&self->gate.changed);
   g_free (self);
