@@ -127,7 +127,10 @@ def parse():
     parser.add_argument('--store', action='store_true')
     parser.add_argument('--quick', action='store_true')
     parser.add_argument('--rounds', type=int)
-    return parser.parse_args()
+    args = parser.parse_intermixed_args()
+    if args.store and (args.names or args.quick):
+        parser.error('what is stored is all of it, and measured at leisure')
+    return args
 
 
 def main():
