@@ -283,7 +283,7 @@ nothing (gpointer data)
 static void
 leave_things (void)
 {
-  g_autoptr (AioContext) dropped = aio_context_new_full ("dropped", NULL);
+  g_autoptr (AioContext) dropped G_GNUC_UNUSED = aio_context_new_full ("dropped", NULL);
   AioContext *left = aio_context_new_full ("left", NULL);
   AioContext *attached = aio_context_new_full ("attached", NULL);
   AioTimer *timer = aio_timer_new (left, AIO_CLOCK_MONOTONIC, nothing, NULL, NULL);
@@ -485,7 +485,7 @@ test_dump (void)
 
   if (g_test_subprocess ())
     {
-      g_autoptr (AioContext) context = aio_context_new_full ("dumped", NULL);
+      g_autoptr (AioContext) context G_GNUC_UNUSED = aio_context_new_full ("dumped", NULL);
 
       raise (SIGUSR1);
       do

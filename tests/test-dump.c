@@ -488,8 +488,8 @@ test_json (void)
 static void
 test_all (void)
 {
-  g_autoptr (AioContext) first = aio_context_new_full ("first", NULL);
-  g_autoptr (AioContext) second = aio_context_new_full ("second", NULL);
+  g_autoptr (AioContext) first G_GNUC_UNUSED = aio_context_new_full ("first", NULL);
+  g_autoptr (AioContext) second G_GNUC_UNUSED = aio_context_new_full ("second", NULL);
   g_autofree char *text = aio_dump_all_to_string (AIO_DUMP_TEXT);
   g_autofree char *json = aio_dump_all_to_string (AIO_DUMP_JSON);
   g_autofree char *heading = g_strdup_printf (", pid %d, program \"test-dump\", contexts 2\n"

@@ -149,7 +149,7 @@ static void
 test_timer_delete (void)
 {
   AioContext *context = aio_context_new ();
-  Deletion deletion = { NULL };
+  Deletion deletion = { .timer = NULL };
   AioTimer *timer = aio_timer_new (context, AIO_CLOCK_MONOTONIC, delete_inside, &deletion,
                                    count_deletion);
 
