@@ -66,9 +66,9 @@ epoll_close (AioFdSet *set)
 }
 
 static int
-control (AioFdSet     *set,
-         AioFdHandler *handler,
-         int           operation)
+control_in (int           epoll_fd,
+            AioFdHandler *handler,
+            int           operation)
 {
   guint events = aio_fd_handler_events (handler);
   struct epoll_event event = {
@@ -76,7 +76,15 @@ control (AioFdSet     *set,
     .data.u64 = key_of (handler->fd, handler->generation),
   };
 
-  return epoll_ctl (aio_load_relaxed (&set->fd), operation, handler->fd, &event) == 0 ? 0 : errno;
+  return epoll_ctl (epoll_fd, operation, handler->fd, &event) == 0 ? 0 : errno;
+}
+
+static int
+control (AioFdSet     *set,
+         AioFdHandler *handler,
+         int           operation)
+{
+  return control_in (aio_load_relaxed (&set->fd), handler, operation);
 }
 
 /* The kernel may know better than we whether the number is registered: it was closed and opened
@@ -180,26 +188,24 @@ retire_fd (AioFdSet *set)
     close (fd);
 }
 
-/* The kernel reports a registration that is not ours any more: its number was closed, while the
- * file behind it lives on elsewhere (a duplicate, a child process). It cannot be removed by number.
- * So the whole set is made anew. Who watches the former one from outside learns of it by the count
- * of openings: the numbers may be the same. */
-static void
-start_afresh (AioFdSet *set)
+/* The kernel has no room: that says nothing about the descriptor. */
+static gboolean
+is_shortage (int reason)
 {
-  int fd = epoll_create1 (EPOLL_CLOEXEC);
+  return reason == ENOMEM || reason == ENOSPC;
+}
+
+/* Puts all that is watched into another epoll set; FALSE if the kernel has no room for it. */
+static gboolean
+fill_afresh (AioFdSet *set,
+             int       epoll_fd)
+{
   GHashTableIter iter;
   gpointer value;
 
-  if (fd < 0)
-    return;
-  retire_fd (set);
-  aio_store_relaxed (&set->fd, fd);
-  aio_fetch_add_full (&set->n_openings, 1);
-  set->maybe_stale = FALSE;
   for (guint tag = 0; tag < AIO_FD_N_TAGS; tag++)
-    if (set->tag_fds[tag] >= 0)
-      control_tag (fd, tag, set->tag_fds[tag]);
+    if (set->tag_fds[tag] >= 0 && !control_tag (epoll_fd, tag, set->tag_fds[tag]))
+      return FALSE;
   g_hash_table_iter_init (&iter, set->handlers);
   while (g_hash_table_iter_next (&iter, NULL, &value))
     {
@@ -208,10 +214,38 @@ start_afresh (AioFdSet *set)
 
       if (!handler->watched || handler->broken)
         continue;
-      reason = control (set, handler, EPOLL_CTL_ADD);
+      reason = control_in (epoll_fd, handler, EPOLL_CTL_ADD);
+      if (is_shortage (reason))
+        return FALSE;
       if (reason != 0)
         aio_fd_set_report_closed (set, handler, reason);
     }
+  return TRUE;
+}
+
+/* The kernel reports a registration that is not ours any more: its number was closed, while the
+ * file behind it lives on elsewhere (a duplicate, a child process). It cannot be removed by number.
+ * So the whole set is made anew. Who watches the former one from outside learns of it by the count
+ * of openings: the numbers may be the same. If the system refuses, the former set stays, in which
+ * nothing is missing, and the next report brings the next attempt. */
+static void
+start_afresh (AioFdSet *set)
+{
+  int fd = epoll_create1 (EPOLL_CLOEXEC);
+
+  if (fd < 0)
+    return;
+  /* First: what is found to be closed while it is filled makes it stale again. */
+  set->maybe_stale = FALSE;
+  if (!fill_afresh (set, fd))
+    {
+      set->maybe_stale = TRUE;
+      close (fd);
+      return;
+    }
+  retire_fd (set);
+  aio_store_relaxed (&set->fd, fd);
+  aio_fetch_add_full (&set->n_openings, 1);
 }
 
 static guint
