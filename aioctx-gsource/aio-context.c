@@ -136,7 +136,8 @@ aio_context_look (AioContext *context)
   return aio_bh_set_look (&context->bhs);
 }
 
-/* The descriptor that is readable at a deadline; FALSE if there is none to be had. */
+/* The descriptor that is readable at a deadline; FALSE if there is none to be had, or it cannot be
+ * set. */
 static gboolean
 arm_timerfd (AioContext *context,
              AioClock    clock,
@@ -156,8 +157,7 @@ arm_timerfd (AioContext *context,
           return FALSE;
         }
     }
-  aio_timerfd_arm (timerfd, clock, deadline);
-  return TRUE;
+  return aio_timerfd_arm (timerfd, clock, deadline);
 }
 
 /* How long until the next deadline, in nanoseconds; -1 for ever: there is none, or a descriptor

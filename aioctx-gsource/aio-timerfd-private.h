@@ -17,7 +17,7 @@ void     aio_timerfd_init    (AioTimerFd *self);
 void     aio_timerfd_clear   (AioTimerFd *self);
 gboolean aio_timerfd_open    (AioTimerFd *self,
                               AioClock    clock);
-void     aio_timerfd_arm     (AioTimerFd *self,
+gboolean aio_timerfd_arm     (AioTimerFd *self,
                               AioClock    clock,
                               gint64      deadline);
 void     aio_timerfd_consume (AioTimerFd *self);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <aioctx-gsource/aio-timerfd-private.h>
 
+#include <errno.h>
 #include <unistd.h>
 
 #define NSEC_PER_SEC G_GINT64_CONSTANT (1000000000)
@@ -35,10 +36,12 @@ aio_timerfd_open (AioTimerFd *self,
   return self->fd >= 0;
 }
 
-/* One system call, and none if nothing has changed. A timerfd that is set to 0 is off, so what is
- * due at 0 is set to 1 ns. On the wall clock it also becomes readable when the clock is set: then
- * whoever sleeps for a deadline looks at it anew (TFD_TIMER_CANCEL_ON_SET, timerfd_create(2)). */
-void
+/* One system call, and none if nothing has changed. FALSE if the system refuses. A timerfd that is
+ * set to 0 is off, so what is due at 0 is set to 1 ns. On the wall clock it also becomes readable
+ * when the clock is set: then whoever sleeps for a deadline looks at it anew
+ * (TFD_TIMER_CANCEL_ON_SET, timerfd_create(2)). That it was may be told here too, by ECANCELED, and
+ * then the timer is set all the same. */
+gboolean
 aio_timerfd_arm (AioTimerFd *self,
                  AioClock    clock,
                  gint64      deadline)
@@ -47,7 +50,7 @@ aio_timerfd_arm (AioTimerFd *self,
   int flags = TFD_TIMER_ABSTIME;
 
   if (deadline == self->armed)
-    return;
+    return TRUE;
   self->armed = deadline;
   if (deadline != G_MAXINT64)
     {
@@ -58,7 +61,10 @@ aio_timerfd_arm (AioTimerFd *self,
     }
   if (clock == AIO_CLOCK_REALTIME)
     flags |= TFD_TIMER_CANCEL_ON_SET;
-  timerfd_settime (self->fd, flags, &spec, NULL);
+  if (timerfd_settime (self->fd, flags, &spec, NULL) == 0 || errno == ECANCELED)
+    return TRUE;
+  self->armed = G_MAXINT64;
+  return FALSE;
 }
 
 #else
@@ -70,11 +76,12 @@ aio_timerfd_open (AioTimerFd *self,
   return FALSE;
 }
 
-void
+gboolean
 aio_timerfd_arm (AioTimerFd *self,
                  AioClock    clock,
                  gint64      deadline)
 {
+  return FALSE;
 }
 
 #endif
