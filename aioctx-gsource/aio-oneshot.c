@@ -21,6 +21,7 @@ static _Atomic (AioOneshot *) shared_batch;
 static __thread FreeList free_list __attribute__ ((tls_model ("initial-exec")));
 static __thread gboolean exit_handler_set __attribute__ ((tls_model ("initial-exec")));
 static pthread_key_t exit_key;
+static gboolean has_exit_key;
 static pthread_once_t exit_key_once = PTHREAD_ONCE_INIT;
 
 static void
@@ -49,16 +50,20 @@ on_thread_exit (gpointer unused)
 static void
 make_exit_key (void)
 {
-  pthread_key_create (&exit_key, on_thread_exit);
+  has_exit_key = pthread_key_create (&exit_key, on_thread_exit) == 0;
 }
 
-/* To be called by each thread before its list holds anything: also by those that only free. */
-static void
-set_exit_handler (void)
+/* To be asked by each thread before its list holds anything: also by those that only free. FALSE if
+ * the system refuses, say because the process has all the keys that it may have: then the list has
+ * to stay empty, since nothing would free it with the thread. */
+static gboolean
+ensure_exit_handler (void)
 {
+  if (G_LIKELY (exit_handler_set))
+    return TRUE;
   pthread_once (&exit_key_once, make_exit_key);
-  exit_handler_set = TRUE;
-  pthread_setspecific (exit_key, &exit_handler_set);
+  exit_handler_set = has_exit_key && pthread_setspecific (exit_key, &exit_handler_set) == 0;
+  return exit_handler_set;
 }
 
 static void
@@ -76,13 +81,11 @@ take_batch (void)
 {
   AioOneshot *batch = aio_load_relaxed (&shared_batch);
 
-  if (batch == NULL)
+  if (batch == NULL || !ensure_exit_handler ())
     return;
   batch = aio_exchange_full (&shared_batch, NULL);
   if (batch == NULL)
     return;
-  if (!exit_handler_set)
-    set_exit_handler ();
   free_list.first = batch;
   free_list.n = BATCH;
 }
@@ -118,8 +121,11 @@ aio_oneshot_alloc (void)
 void
 aio_oneshot_free (AioOneshot *oneshot)
 {
-  if (G_UNLIKELY (!exit_handler_set))
-    set_exit_handler ();
+  if (!ensure_exit_handler ())
+    {
+      g_free (oneshot);
+      return;
+    }
   if (free_list.n == BATCH)
     hand_over_batch ();
   push_free (oneshot);
