@@ -7,8 +7,11 @@
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 static inline guint
@@ -66,6 +69,61 @@ aio_test_count_threads (void)
     }
   return aio_test_count_entries ("/proc/self/task") - n_at_first;
 }
+
+/* --- Interruptions ---------------------------------------------------------------------------- */
+
+/* Not SIGALRM, with which many programs notice that they hang. */
+#define AIO_TEST_SIGNAL (SIGRTMIN + 5)
+
+static inline void
+aio_test_on_signal (int signum)
+{
+}
+
+static guint aio_test_n_interruptions;
+static timer_t aio_test_timer;
+
+static inline void
+aio_test_set_timer (long nsec)
+{
+  struct itimerspec interval = { { 0, nsec }, { 0, nsec } };
+
+  g_assert_cmpint (timer_settime (aio_test_timer, 0, &interval, NULL), ==, 0);
+}
+
+/* A signal every millisecond, that restarts nothing; or its end. Calls may be nested. */
+static inline void
+aio_test_interrupt (gboolean on)
+{
+  struct sigaction action = { .sa_handler = aio_test_on_signal };
+  struct sigevent event = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = AIO_TEST_SIGNAL };
+
+  if (!on && --aio_test_n_interruptions == 0)
+    g_assert_cmpint (timer_delete (aio_test_timer), ==, 0);
+  if (!on || aio_test_n_interruptions++ != 0)
+    return;
+  g_assert_cmpint (sigaction (AIO_TEST_SIGNAL, &action, NULL), ==, 0);
+  g_assert_cmpint (timer_create (CLOCK_MONOTONIC, &event, &aio_test_timer), ==, 0);
+  aio_test_set_timer (1000000);
+}
+
+/* For those who count how often they wake up: not for the signals, please. */
+static inline void
+aio_test_pause_interruptions (gboolean on)
+{
+  if (aio_test_n_interruptions != 0)
+    aio_test_set_timer (on ? 0 : 1000000);
+}
+
+/* With AIO_TEST_ALARM=1 in the environment any test program runs under the signals, throughout. */
+static void __attribute__ ((constructor))
+aio_test_interrupt_if_asked (void)
+{
+  if (getenv ("AIO_TEST_ALARM") != NULL)
+    aio_test_interrupt (TRUE);
+}
+
+/* --- Cases ------------------------------------------------------------------------------------ */
 
 typedef struct _AioTestCase AioTestCase;
 

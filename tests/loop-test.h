@@ -497,11 +497,13 @@ loop_assert_quiet (Loop *loop)
   guint limit = way_is_foreign (loop->way) && monitor_is_poll () ? 60 : 10;
   guint n = 0;
 
+  aio_test_pause_interruptions (TRUE);
   while (!atomic_load (&silence.over))
     {
       loop_turn (loop, TRUE);
       n++;
     }
+  aio_test_pause_interruptions (FALSE);
   iterations = iterations_of (loop->context) - iterations;
   sleeps = thread_sleeps () - sleeps;
   thread_join (thread);
@@ -596,23 +598,6 @@ typedef struct
 } LoopCase;
 
 static inline void
-loop_on_signal (int signum)
-{
-}
-
-/* A signal every millisecond, that restarts nothing. */
-static inline void
-loop_set_signals (gboolean on)
-{
-  struct itimerval interval = { { 0, on ? 1000 : 0 }, { 0, on ? 1000 : 0 } };
-  struct sigaction action = { .sa_handler = loop_on_signal };
-
-  if (on)
-    sigaction (SIGALRM, &action, NULL);
-  setitimer (ITIMER_REAL, &interval, NULL);
-}
-
-static inline void
 loop_run_case (gconstpointer data)
 {
   const LoopCase *test = data;
@@ -623,10 +608,10 @@ loop_run_case (gconstpointer data)
   loop_moved ();
   loop_init (&loop, test->way, "loopy");
   if (test->interrupted)
-    loop_set_signals (TRUE);
+    aio_test_interrupt (TRUE);
   test->func (&loop);
   if (test->interrupted)
-    loop_set_signals (FALSE);
+    aio_test_interrupt (FALSE);
   loop_clear (&loop);
   g_assert_cmpuint (aio_test_count_fds (), ==, before);
 }

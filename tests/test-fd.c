@@ -1277,7 +1277,7 @@ test_fork (Loop *loop)
         aio_context_unref (loop->context);
       _exit (as_a_child (loop, &watch, fds[1]));
     }
-  g_assert_cmpint (waitpid (child, &status, 0), ==, child);
+  g_assert_cmpint (TEMP_FAILURE_RETRY (waitpid (child, &status, 0)), ==, child);
   g_assert_true (WIFEXITED (status));
   g_assert_cmpint (WEXITSTATUS (status), ==, 0);
 

@@ -445,7 +445,7 @@ test_fork (void)
       g_object_unref (object);
       _exit (atomic_load (&record.alive) ? 1 : 0);
     }
-  g_assert_cmpint (waitpid (pid, &status, 0), ==, pid);
+  g_assert_cmpint (TEMP_FAILURE_RETRY (waitpid (pid, &status, 0)), ==, pid);
   g_assert_true (WIFEXITED (status) && WEXITSTATUS (status) == 0);
   aio_bh_delete (bh);
   g_object_unref (object);

@@ -32,7 +32,7 @@ run_child (ChildFunc func,
       func (data);
       _exit (0);
     }
-  g_assert_cmpint (waitpid (pid, &status, 0), ==, pid);
+  g_assert_cmpint (TEMP_FAILURE_RETRY (waitpid (pid, &status, 0)), ==, pid);
   g_assert_true (WIFEXITED (status));
   g_assert_cmpint (WEXITSTATUS (status), ==, 0);
 }

@@ -981,7 +981,7 @@ test_fork (void)
 
       if (pid == 0)
         be_child (self.context);
-      g_assert_cmpint (waitpid (pid, &status, 0), ==, pid);
+      g_assert_cmpint (TEMP_FAILURE_RETRY (waitpid (pid, &status, 0)), ==, pid);
       g_assert_true (WIFEXITED (status) && WEXITSTATUS (status) == 0);
     }
   atomic_store (&self.over, TRUE);

@@ -820,7 +820,7 @@ assert_child_well (pid_t pid)
 {
   int status;
 
-  g_assert_cmpint (waitpid (pid, &status, 0), ==, pid);
+  g_assert_cmpint (TEMP_FAILURE_RETRY (waitpid (pid, &status, 0)), ==, pid);
   g_assert_false (WIFSIGNALED (status));
   g_assert_true (WIFEXITED (status));
   g_assert_cmpint (WEXITSTATUS (status), ==, 0);
