@@ -12,6 +12,7 @@
 #include <aioctx-gsource/aio-bh-object.h>
 #include <aioctx-gsource/aio-bh-private.h>
 #include <aioctx-gsource/aio-bh.h>
+#include <aioctx-gsource/aio-fork-private.h>
 
 typedef struct _Guard Guard;
 
@@ -47,7 +48,6 @@ struct _Guard
 
 /* Guards all wards. Nothing of the user's is called while it is held. */
 static pthread_mutex_t wards_lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_once_t wards_once = PTHREAD_ONCE_INIT;
 
 static void
 lock_wards (void)
@@ -62,11 +62,7 @@ unlock_wards (void)
 }
 
 /* The child of a fork() gets the lock free. */
-static void
-prepare_for_fork (void)
-{
-  pthread_atfork (lock_wards, unlock_wards, unlock_wards);
-}
+AIO_FORK_HANDLERS (lock_wards, unlock_wards, unlock_wards)
 
 static void
 ward_unref (gpointer data)
@@ -271,7 +267,6 @@ aio_bh_new_for_object_full (AioContext     *context,
   g_return_val_if_fail (G_IS_OBJECT (object), NULL);
   g_return_val_if_fail (func != NULL, NULL);
 
-  pthread_once (&wards_once, prepare_for_fork);
   guard = guard_new (object, func, data, destroy);
   if (name == NULL)
     name = G_OBJECT_TYPE_NAME (object);

@@ -2,10 +2,10 @@
 /* All contexts of the process, for those who look inside. A context is in the list from the moment
  * it is whole until its end begins. */
 #include <aioctx-gsource/aio-context-private.h>
+#include <aioctx-gsource/aio-fork-private.h>
 #include <aioctx-gsource/aio-patience-private.h>
 
 static pthread_mutex_t list_lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_once_t list_once = PTHREAD_ONCE_INIT;
 
 /* Oldest last. Debuggers know it by this name. */
 AioContext *aio_all_contexts;
@@ -23,16 +23,11 @@ unlock_list (void)
 }
 
 /* The child of a fork() gets the lock free and the list whole. */
-static void
-prepare_for_fork (void)
-{
-  pthread_atfork (lock_list, unlock_list, unlock_list);
-}
+AIO_FORK_HANDLERS (lock_list, unlock_list, unlock_list)
 
 void
 aio_context_enlist (AioContext *context)
 {
-  pthread_once (&list_once, prepare_for_fork);
   lock_list ();
   context->list_next = aio_all_contexts;
   if (context->list_next != NULL)
@@ -61,7 +56,6 @@ gboolean
 aio_context_for_each (AioContextVisitor visit,
                       gpointer          data)
 {
-  pthread_once (&list_once, prepare_for_fork);
   if (!aio_lock_patiently (&list_lock))
     return FALSE;
   for (AioContext *context = aio_all_contexts; context != NULL; context = context->list_next)

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <aioctx-gsource/aio-fork-private.h>
 
-#include <pthread.h>
-
 /* How many fork() calls lie between the first process and this one. Written only by the child's
  * atfork handler, when the process has one thread; so a plain word is enough, also for signal
  * handlers. */
@@ -14,19 +12,12 @@ count_fork (void)
   fork_generation++;
 }
 
-static void
-install_handler (void)
-{
-  pthread_atfork (NULL, NULL, count_fork);
-}
+AIO_FORK_HANDLERS (NULL, NULL, count_fork)
 
 /* The generation to remember in an object that is being made. */
 guint
 aio_fork_generation (void)
 {
-  static pthread_once_t once = PTHREAD_ONCE_INIT;
-
-  pthread_once (&once, install_handler);
   return fork_generation;
 }
 

@@ -13,6 +13,7 @@
  * their place among the posts; and it does not iterate, which would run callbacks of all kinds in
  * the middle of the one that waits. */
 #include <aioctx-gsource/aio-context-private.h>
+#include <aioctx-gsource/aio-fork-private.h>
 #include <aioctx-gsource/aio-invoke.h>
 
 #define INVOKE_TAG (__extension__ (gpointer) aio_context_invoke_async)
@@ -59,7 +60,6 @@ struct _Call
 /* Guards all calls. Locks of contexts are taken inside it, never the other way round; and no
  * callback runs while it is held. */
 static pthread_mutex_t calls_lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_once_t calls_once = PTHREAD_ONCE_INIT;
 static Call *waiting_calls;     /* oldest first */
 
 static void
@@ -76,11 +76,7 @@ unlock_calls (void)
 
 /* The child of a fork() gets the lock free and the list whole. What is in it then belongs to
  * threads that the child does not have, and is passed over. */
-static void
-prepare_for_fork (void)
-{
-  pthread_atfork (lock_calls, unlock_calls, unlock_calls);
-}
+AIO_FORK_HANDLERS (lock_calls, unlock_calls, unlock_calls)
 
 /* The lock is what hands the new call to a thread that cancels it. */
 static Call *
@@ -91,7 +87,6 @@ call_new (AioContext    *context,
 {
   Call *call = g_new0 (Call, 1);
 
-  pthread_once (&calls_once, prepare_for_fork);
   lock_calls ();
   call->context = context;
   call->anchor = aio_anchor_ref (context->anchor);

@@ -569,10 +569,65 @@ test_io_thread (void)
   g_assert_cmpint (things.ran, ==, 1);
 }
 
+/* While it is set, forking stops it, and starts another one on both sides. */
+static AioIOThread *paused;
+
+static gboolean
+give_value (gpointer       data,
+            GCancellable  *cancellable,
+            GError       **error)
+{
+  return TRUE;
+}
+
+static void
+pause_thread (void)
+{
+  if (paused == NULL)
+    return;
+  g_assert_true (aio_context_invoke_sync (aio_io_thread_get_context (paused), give_value, NULL,
+                                          NULL, NULL));
+  aio_io_thread_stop (paused);
+  aio_io_thread_unref (paused);
+}
+
+static void
+resume_thread (void)
+{
+  if (paused != NULL)
+    paused = aio_io_thread_new ("again", NULL);
+}
+
+static void
+use_new_thread (gpointer data)
+{
+  int *ran = data;
+
+  g_assert_true (aio_context_post (aio_io_thread_get_context (paused), count, ran, NULL));
+  aio_io_thread_stop (paused);
+  g_clear_pointer (&paused, aio_io_thread_unref);
+  g_assert_cmpint (*ran, ==, 1);
+}
+
+static void
+test_handlers (void)
+{
+  int ran = 0;
+
+  g_test_summary ("C25, C26: handlers of pthread_atfork() may end contexts and make new ones");
+
+  paused = aio_io_thread_new ("first", NULL);
+  alarm (60);
+  run_child (use_new_thread, &ran);
+  alarm (0);
+  use_new_thread (&ran);
+}
+
 int
 main (int    argc,
       char **argv)
 {
+  pthread_atfork (pause_thread, resume_thread, resume_thread);
   g_test_init (&argc, &argv, NULL);
   /* An I/O thread would make it, and GLib keeps it: not a descriptor that leaked. */
   g_main_context_default ();
@@ -588,5 +643,6 @@ main (int    argc,
   aio_test_add ("/fork/child-works", test_child_works);
   aio_test_add ("/fork/grandchild", test_grandchild);
   aio_test_add ("/fork/io-thread", test_io_thread);
+  aio_test_add ("/fork/handlers", test_handlers);
   return g_test_run ();
 }
