@@ -174,11 +174,16 @@ close_parts (AioContext *context)
   g_string_free (names, TRUE);
 }
 
+/* While the rest is still there: the function that slow callbacks are reported to has a destroy
+ * notify, too. */
 static void
 stop_measuring (AioContext *context)
 {
   if (aio_meter_profiles (&context->meter))
-    aio_bh_set_profile (&context->bhs, FALSE);
+    {
+      aio_meter_use (&context->meter, AIO_METER_PROFILE, FALSE);
+      aio_bh_set_profile (&context->bhs, FALSE);
+    }
   aio_meter_clear (&context->meter);
   aio_context_log_wakes (context, FALSE);
 }
@@ -194,13 +199,13 @@ aio_context_finalize (AioContext *context)
   if (context->shell != NULL)
     aio_context_let_go_of_shell (context);
   close_parts (context);
+  stop_measuring (context);
   aio_fd_set_drop_all (&context->fds);
   aio_timer_set_drop_all (context->timers);
   aio_bh_set_drop_all (&context->bhs);
   aio_fd_set_clear (&context->fds);
   for (guint clock = 0; clock < G_N_ELEMENTS (context->timerfds); clock++)
     aio_timerfd_clear (&context->timerfds[clock]);
-  stop_measuring (context);
   aio_notify_close (&anchor->notify);
   aio_timer_set_unref (context->timers);
   aio_home_leave (&anchor->home);

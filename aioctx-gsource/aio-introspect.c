@@ -157,6 +157,8 @@ aio_context_set_profiling (AioContext *context,
     return;
   if (!profiling == !aio_meter_profiles (&context->meter))
     return;
+  if (profiling && !aio_context_takes_new (context, G_STRFUNC))
+    return;
 
   if (profiling)
     aio_meter_forget (&context->meter);
@@ -219,6 +221,9 @@ aio_context_set_slow_callback (AioContext     *context,
       return;
     }
 
+  if ((threshold_usec != 0 || destroy != NULL) && !aio_context_takes_new (context, G_STRFUNC))
+    return;
+
   threshold_usec = MIN (threshold_usec, G_MAXINT64 / NSEC_PER_USEC);
   aio_meter_set_slow (&context->meter, threshold_usec * NSEC_PER_USEC, func, data, destroy);
 }
@@ -241,6 +246,8 @@ aio_context_set_wake_log (AioContext *context,
 {
   g_return_if_fail (context != NULL);
   if (!aio_context_may_act (context, G_STRFUNC))
+    return;
+  if (on && !aio_context_takes_new (context, G_STRFUNC))
     return;
 
   aio_context_log_wakes (context, on);

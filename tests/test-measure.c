@@ -490,6 +490,64 @@ test_slow_ends_itself (void)
   g_assert_cmpuint (n, ==, 1);
 }
 
+typedef struct
+{
+  AioContext *context;
+  int fd;
+  guint n_destroyed;
+} Ending;
+
+static void
+count_destroyed (gpointer data)
+{
+  ((Ending *) data)->n_destroyed++;
+}
+
+/* What the context has is taken out, what it can still drop is dropped, and the rest refused. */
+static void
+tidy_up (gpointer data)
+{
+  Ending *ending = data;
+  AioContext *context = ending->context;
+
+  ending->n_destroyed++;
+  aio_context_set_fd_handler (context, ending->fd, NULL, NULL, NULL);
+  aio_bh_schedule_oneshot_full (context, "too late", burn, ending, count_destroyed);
+  aio_context_set_profiling (context, FALSE);
+  aio_context_set_wake_log (context, FALSE);
+  g_test_expect_message ("aioctx-gsource", G_LOG_LEVEL_CRITICAL, "*set_slow*being finalised*");
+  aio_context_set_slow_callback (context, 1, NULL, data, count_destroyed);
+  g_test_expect_message ("aioctx-gsource", G_LOG_LEVEL_CRITICAL, "*set_prof*being finalised*");
+  aio_context_set_profiling (context, TRUE);
+  g_test_expect_message ("aioctx-gsource", G_LOG_LEVEL_CRITICAL, "*set_wake*being finalised*");
+  aio_context_set_wake_log (context, TRUE);
+  g_test_assert_expected_messages ();
+}
+
+static void
+test_slow_end (void)
+{
+  AioContext *other = aio_context_new ();
+  Ending ending = { aio_context_new (), 0, 0 };
+  AioBH *bh = aio_bh_new (other, burn, NULL);
+
+  g_test_summary ("C8, C23: the report's destroy notify at the end of the context is one like "
+                  "others, and other contexts go on being profiled");
+
+  aio_context_set_profiling (other, TRUE);
+  aio_context_set_profiling (ending.context, TRUE);
+  aio_context_set_slow_callback (ending.context, 1, on_slow, &ending, tidy_up);
+  aio_context_unref (ending.context);
+  g_assert_cmpuint (ending.n_destroyed, ==, 2);
+
+  for (guint i = 0; i < 5; i++)
+    aio_bh_schedule (bh);
+  aio_context_poll (other, FALSE);
+  g_assert_cmpuint (get_stats (other).coalesced, ==, 4);
+  aio_bh_delete (bh);
+  aio_context_unref (other);
+}
+
 static void
 delete_bh (gpointer data)
 {
@@ -709,6 +767,7 @@ main (int    argc,
   aio_test_add ("/measure/slow/fd", test_slow_fd);
   aio_test_add ("/measure/slow/message", test_slow_message);
   aio_test_add ("/measure/slow/ends-itself", test_slow_ends_itself);
+  aio_test_add ("/measure/slow/end", test_slow_end);
   aio_test_add ("/measure/slow/deleted", test_slow_deleted);
   aio_test_add ("/measure/wakes/reasons", test_wakes_reasons);
   aio_test_add ("/measure/wakes/ring", test_wakes_ring);
