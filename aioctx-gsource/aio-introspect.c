@@ -193,7 +193,8 @@ aio_context_get_profiling (AioContext *context)
  * @func: (nullable) (scope notified) (closure data) (destroy destroy): is told of each slow
  *   callback; %NULL: a message is logged, at most one a second
  * @data: passed to @func
- * @destroy: (nullable): called once with @data when the function is replaced, or the context ends
+ * @destroy: (nullable): called once with @data when the function is replaced, or the context ends;
+ *   but not before @func has returned
  *
  * Reports callbacks that run for too long: bottom halves, one-shots, posts, descriptor handlers and
  * timers. Such a callback keeps everything else in its thread waiting.

@@ -30,6 +30,15 @@ typedef enum
   AIO_METER_SLOW    = 1 << 1
 } AioMeterUse;
 
+/* Who is told of slow callbacks. Home thread only. */
+typedef struct
+{
+  guint refs;                   /* the meter's, and one for each call that is on the stack */
+  AioSlowFunc func;             /* NULL: a message */
+  gpointer data;
+  GDestroyNotify destroy;
+} AioSlowHook;
+
 typedef struct
 {
   /* Immutable. */
@@ -44,9 +53,7 @@ typedef struct
 
   /* Home thread only. */
   gint64 slow_ns;
-  AioSlowFunc slow_func;        /* NULL: a message */
-  gpointer slow_data;
-  GDestroyNotify slow_destroy;
+  AioSlowHook *slow_hook;       /* NULL: a message */
   gint64 reported_ns;           /* monotonic, when the last message was said; 0: never */
   guint n_unsaid;               /* slow callbacks since, that no message has told of */
 } AioMeter;

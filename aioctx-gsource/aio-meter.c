@@ -35,6 +35,27 @@ aio_meter_use (AioMeter    *meter,
   aio_store_relaxed (&meter->on, on ? uses | use : uses & ~(guint) use);
 }
 
+static AioSlowHook *
+hook_new (AioSlowFunc     func,
+          gpointer        data,
+          GDestroyNotify  destroy)
+{
+  AioSlowHook *hook = g_new (AioSlowHook, 1);
+
+  *hook = (AioSlowHook) { 1, func, data, destroy };
+  return hook;
+}
+
+static void
+hook_unref (AioSlowHook *hook)
+{
+  if (--hook->refs != 0)
+    return;
+  if (hook->destroy != NULL)
+    hook->destroy (hook->data);
+  g_free (hook);
+}
+
 /* Home thread. 0 ns: no report. */
 void
 aio_meter_set_slow (AioMeter       *meter,
@@ -43,16 +64,13 @@ aio_meter_set_slow (AioMeter       *meter,
                     gpointer        data,
                     GDestroyNotify  destroy)
 {
-  GDestroyNotify former_destroy = meter->slow_destroy;
-  gpointer former_data = meter->slow_data;
+  AioSlowHook *former = meter->slow_hook;
 
   meter->slow_ns = slow_ns;
-  meter->slow_func = func;
-  meter->slow_data = data;
-  meter->slow_destroy = destroy;
+  meter->slow_hook = func != NULL || destroy != NULL ? hook_new (func, data, destroy) : NULL;
   aio_meter_use (meter, AIO_METER_SLOW, slow_ns > 0);
-  if (former_destroy != NULL)
-    former_destroy (former_data);
+  if (former != NULL)
+    hook_unref (former);
 }
 
 /* Home thread: the histograms begin anew. */
@@ -119,7 +137,8 @@ say_slow (AioMeter   *meter,
 }
 
 /* The callback is over, and so is all that this thread needs to know of it; so the function that
- * is told may do whatever a callback may. */
+ * is told may do whatever a callback may. It may have another one take its place: then its data
+ * stays until it has returned. */
 static void
 report_slow (AioMeter      *meter,
              const AioWork *work,
@@ -127,10 +146,15 @@ report_slow (AioMeter      *meter,
              gint64         now)
 {
   char *what = aio_work_describe (work);
+  AioSlowHook *hook = meter->slow_hook;
 
   aio_count (&meter->n_slow, 1);
-  if (meter->slow_func != NULL)
-    meter->slow_func (meter->context, what, ran_ns, meter->slow_data);
+  if (hook != NULL && hook->func != NULL)
+    {
+      hook->refs++;
+      hook->func (meter->context, what, ran_ns, hook->data);
+      hook_unref (hook);
+    }
   else
     say_slow (meter, what, ran_ns, now);
   g_free (what);

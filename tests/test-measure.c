@@ -490,6 +490,40 @@ test_slow_ends_itself (void)
   g_assert_cmpuint (n, ==, 1);
 }
 
+/* Ends the report: first a call that is further in, then the outer one, which goes on. */
+static void
+on_slow_replace (AioContext *context,
+                 const char *what,
+                 gint64      duration_ns,
+                 gpointer    data)
+{
+  Report *report = data;
+
+  if (++report->n == 1)
+    aio_context_poll (context, FALSE);
+  aio_context_set_slow_callback (context, 0, NULL, NULL, NULL);
+  g_assert_cmpuint (report->n_destroyed, ==, 0);
+}
+
+static void
+test_slow_replaced (void)
+{
+  AioContext *context = aio_context_new ();
+  Report report = { NULL, 0, 0, context };
+
+  g_test_summary ("C23: the data of a function that is replaced by itself ends when it has "
+                  "returned");
+
+  aio_context_set_slow_callback (context, 1, on_slow_replace, &report, on_slow_gone);
+  aio_bh_schedule_oneshot (context, burn, NULL);
+  aio_bh_schedule_oneshot (context, burn, NULL);
+  aio_context_poll (context, FALSE);
+  g_assert_cmpuint (report.n, ==, 2);
+  g_assert_cmpuint (report.n_destroyed, ==, 1);
+  aio_context_unref (context);
+  g_assert_cmpuint (report.n_destroyed, ==, 1);
+}
+
 typedef struct
 {
   AioContext *context;
@@ -767,6 +801,7 @@ main (int    argc,
   aio_test_add ("/measure/slow/fd", test_slow_fd);
   aio_test_add ("/measure/slow/message", test_slow_message);
   aio_test_add ("/measure/slow/ends-itself", test_slow_ends_itself);
+  aio_test_add ("/measure/slow/replaced", test_slow_replaced);
   aio_test_add ("/measure/slow/end", test_slow_end);
   aio_test_add ("/measure/slow/deleted", test_slow_deleted);
   aio_test_add ("/measure/wakes/reasons", test_wakes_reasons);
