@@ -9,7 +9,6 @@
 
 /* What is started makes a context of its own, which is none of the program's, and stays. */
 static __thread gboolean starting;
-static _Atomic (AioContext *) own_context;
 
 /* --- Contexts that are left at exit ----------------------------------------------------------- */
 
@@ -61,7 +60,7 @@ print_leak (gpointer    data,
   guint refs = aio_load_acquire (&context->refs);
   GString *names;
 
-  if (aio_anchor_is_forked (context->anchor) || context == aio_load_full (&own_context))
+  if (aio_anchor_is_forked (context->anchor) || aio_load_relaxed (&context->is_own))
     return;
   (*n)++;
   names = g_string_new (NULL);
@@ -137,10 +136,7 @@ aio_context_apply_debug (AioContext *context)
   const AioDebug *debug = aio_debug_get ();
 
   if (starting)
-    {
-      aio_exchange_full (&own_context, context);
-      return;
-    }
+    return;
   if (!aio_exchange_full (&started, TRUE))
     start (debug);
   apply (context, debug);

@@ -86,6 +86,7 @@ struct AioContext
   _Atomic (guint64) n_iterations;       /* written by the home thread, as the next two */
   _Atomic (guint) max_callbacks;        /* the budget of each turn, see AioBudget */
   _Atomic (gint64) max_usec;
+  _Atomic (guint) is_own;       /* the library's, there for dumps: reports leave it out */
 
   /* Home thread only. */
   AioTimerFd timerfds[AIO_N_CLOCKS - 1];        /* one for each clock of the system */

@@ -80,15 +80,6 @@ typedef struct
   GArray *items;                /* of Item */
 } Shot;
 
-static _Atomic (AioContext *) left_out;
-
-/* Any thread. That context is in no dump of all: it is there for the dump only. */
-void
-aio_dump_leave_out (AioContext *context)
-{
-  aio_exchange_full (&left_out, context);
-}
-
 /* --- The copy --------------------------------------------------------------------------------- */
 
 static guint
@@ -632,7 +623,7 @@ static void
 add_shot (gpointer    data,
           AioContext *context)
 {
-  if (context != aio_load_full (&left_out))
+  if (!aio_load_relaxed (&context->is_own))
     g_ptr_array_add (data, shot_new (context));
 }
 

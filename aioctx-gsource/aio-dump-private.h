@@ -10,7 +10,6 @@
 /* aio-dump-collect.c: a{sv}, no floating reference. */
 GVariant *aio_dump_collect_context (AioContext *context);
 GVariant *aio_dump_collect_all     (void);
-void      aio_dump_leave_out       (AioContext *context);
 
 /* aio-dump-print.c: the caller frees it. */
 char     *aio_dump_print_context   (GVariant      *context,

@@ -116,6 +116,7 @@ dumper_new (GError **error)
   self->thread = thread;
   self->bh = aio_bh_new_full (aio_io_thread_get_context (thread), THREAD_NAME, write_dump, self,
                               NULL);
+  aio_store_relaxed (&aio_io_thread_get_context (thread)->is_own, TRUE);
   self->path = chosen_path ();
   if (self->path != NULL && g_str_has_suffix (self->path, ".json"))
     self->format = AIO_DUMP_JSON;
@@ -146,9 +147,7 @@ make_dumper (GError **error)
   self = dumper_new (error);
   if (self == NULL)
     return FALSE;
-  if (aio_compare_and_swap_full (&dumper, &former, self))
-    aio_dump_leave_out (aio_io_thread_get_context (self->thread));
-  else
+  if (!aio_compare_and_swap_full (&dumper, &former, self))
     dumper_free (self);
   return TRUE;
 }

@@ -331,6 +331,20 @@ test_no_leaks (void)
 }
 
 static void
+test_leaks_own (void)
+{
+  g_test_summary ("C24: the context of the thread that writes dumps is the library's, and no leak");
+
+  if (is_child ("leaks"))
+    {
+      g_assert_true (aio_dump_on_signal (SIGUSR1));
+      make_and_drop ();
+      return;
+    }
+  g_test_trap_assert_stderr ("AIOCTX_DEBUG=leaks: every AioContext was finalised\n");
+}
+
+static void
 test_leaks_fork (void)
 {
   g_autoptr (AioContext) context = NULL;
@@ -825,6 +839,7 @@ main (int    argc,
   aio_test_add ("/debug/empty", test_empty);
   g_test_add_func ("/debug/leaks", test_leaks);
   aio_test_add ("/debug/no-leaks", test_no_leaks);
+  g_test_add_func ("/debug/leaks-own", test_leaks_own);
   aio_test_add ("/debug/leaks-fork", test_leaks_fork);
   aio_test_add ("/debug/slow", test_slow);
   aio_test_add ("/debug/not-slow", test_not_slow);
