@@ -202,13 +202,19 @@ run_bh (AioBHSet      *set,
     settle_deleted (bh);
 }
 
+static AioWork
+work_of_oneshot (const AioOneshot *oneshot)
+{
+  return (AioWork) { "one-shot", oneshot->u.name, aio_bh_watch_func (oneshot), -1 };
+}
+
 static void G_GNUC_NO_INLINE
 call_oneshot_measured (AioBHSet *set,
                        AioWork   work,
                        gint64    scheduled_ns,
+                       AioBHFunc func,
                        gpointer  data)
 {
-  AioBHFunc func = work.func;
   gint64 began;
 
   aio_count (&set->n_scheduled, 1);
@@ -234,8 +240,7 @@ run_oneshot (AioBHSet      *set,
       result->progress = TRUE;
       AIO_TRACE1 (bh__begin, name);
       if (aio_meter_is_on (set->meter))
-        call_oneshot_measured (set, (AioWork) { "one-shot", name, func, -1 },
-                               oneshot->scheduled_ns, data);
+        call_oneshot_measured (set, work_of_oneshot (oneshot), oneshot->scheduled_ns, func, data);
       else
         func (data);
       AIO_TRACE1 (bh__end, name);
@@ -438,7 +443,7 @@ work_of (AioEntry entry)
   AioBH *bh;
 
   if (aio_entry_kind (entry) == AIO_ENTRY_ONESHOT)
-    return (AioWork) { "one-shot", entry_oneshot (entry)->u.name, entry_oneshot (entry)->func, -1 };
+    return work_of_oneshot (entry_oneshot (entry));
   bh = aio_entry_bh (entry);
   return (AioWork) { "bottom half", bh->name, bh->func, -1 };
 }

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <aioctx-gsource/aio-bh-private.h>
+#include <aioctx-gsource/aio-oneshot-private.h>
 #include <aioctx-gsource/aio-test-entry-private.h>
 
 /* Home thread only. */
@@ -57,3 +58,6 @@ void aio_bh_set_shuffle      (AioBHSet       *set,
 void aio_bh_watch_push       (AioEntry        entry);
 void aio_bh_watch_arrange    (AioBHSet       *set);
 void aio_bh_watch_free       (AioBHWatch     *watch);
+
+/* For reports, too. */
+AioBHFunc aio_bh_watch_func (const AioOneshot *oneshot);

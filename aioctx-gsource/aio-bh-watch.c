@@ -82,6 +82,13 @@ drop_recorded (gpointer data)
   g_free (recorded);
 }
 
+/* What it is there to call: whoever names it by its function means this one. */
+AioBHFunc
+aio_bh_watch_func (const AioOneshot *oneshot)
+{
+  return oneshot->func == run_recorded ? ((Recorded *) oneshot->data)->func : oneshot->func;
+}
+
 /* One that runs nothing is left as it is: nobody cares for its place. */
 static void
 record_oneshot (AioOneshot *oneshot,

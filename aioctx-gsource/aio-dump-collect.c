@@ -6,6 +6,7 @@
  * linker, which has locks of its own. Each part (bottom halves, descriptors, timers) is right in
  * itself; between two of them the home thread goes on. */
 #include <aioctx-gsource/aio-dump-private.h>
+#include <aioctx-gsource/aio-bh-watch-private.h>
 #include <aioctx-gsource/aio-func-name-private.h>
 #include <aioctx-gsource/aio-gio-private.h>
 #include <aioctx-gsource/aio-introspect.h>
@@ -131,7 +132,8 @@ static void
 copy_oneshot (Shot       *shot,
               AioOneshot *oneshot)
 {
-  Item item = { .kind = "oneshot", .name = oneshot->u.name, .func = oneshot->func,
+  Item item = { .kind = "oneshot", .name = oneshot->u.name,
+                .func = aio_bh_watch_func (oneshot),
                 .address = oneshot, .state = ITEM_PENDING, .fd = -1, .total_ns = NS_UNKNOWN,
                 .longest_ns = NS_UNKNOWN, .scheduled_ns = NS_UNKNOWN };
 

@@ -5,6 +5,7 @@
 
 #include <aioctx-gsource/aio-context-private.h>
 #include <aioctx-gsource/aio-debug-private.h>
+#include <aioctx-gsource/aio-func-name-private.h>
 
 #include <signal.h>
 #include <stdio.h>
@@ -597,6 +598,25 @@ filter (const char *order,
 }
 
 static void
+test_shuffle_names (void)
+{
+  g_autoptr (AioContext) context = NULL;
+  g_autofree char *pattern = NULL;
+
+  g_test_summary ("C28: a post is told by its function also in a context that is shuffled");
+
+  if (!is_child ("slow=1ms,shuffle=7"))
+    {
+      pattern = g_strdup_printf ("*: one-shot ?%s? took *", aio_func_name (sleep_a_little));
+      g_test_trap_assert_stderr (pattern);
+      return;
+    }
+  context = aio_context_new_full ("sleepy", NULL);
+  g_assert_true (aio_context_post (context, sleep_a_little, NULL, NULL));
+  g_assert_true (aio_context_poll (context, FALSE));
+}
+
+static void
 test_shuffle (void)
 {
   g_autofree char *order = NULL, *again = NULL, *lower = NULL, *upper = NULL;
@@ -850,6 +870,7 @@ main (int    argc,
   g_test_add_func ("/debug/dump", test_dump);
   aio_test_add ("/debug/no-dump", test_dump_unknown);
   aio_test_add ("/debug/shuffle", test_shuffle);
+  aio_test_add ("/debug/shuffle-names", test_shuffle_names);
   aio_test_add ("/debug/shuffle-stop", test_shuffle_stop);
   aio_test_add ("/debug/threads", test_threads);
   aio_test_add ("/debug/not-strict", test_not_strict);
