@@ -12,26 +12,41 @@
 static pthread_mutex_t spare_lock = PTHREAD_MUTEX_INITIALIZER;
 static AioAnchor *spare;
 
+static void
+lock_spare (void)
+{
+  pthread_mutex_lock (&spare_lock);
+}
+
+static void
+unlock_spare (void)
+{
+  pthread_mutex_unlock (&spare_lock);
+}
+
+/* The child of a fork() gets the lock free, for contexts of its own. */
+AIO_FORK_HANDLERS (lock_spare, unlock_spare, unlock_spare)
+
 static AioAnchor *
 anchor_alloc (void)
 {
   AioAnchor *anchor;
 
-  pthread_mutex_lock (&spare_lock);
+  lock_spare ();
   anchor = spare;
   if (anchor != NULL)
     spare = anchor->next_spare;
-  pthread_mutex_unlock (&spare_lock);
+  unlock_spare ();
   return anchor != NULL ? anchor : g_aligned_alloc0 (1, sizeof (AioAnchor), 64);
 }
 
 static void
 anchor_free (AioAnchor *anchor)
 {
-  pthread_mutex_lock (&spare_lock);
+  lock_spare ();
   anchor->next_spare = spare;
   spare = anchor;
-  pthread_mutex_unlock (&spare_lock);
+  unlock_spare ();
 }
 
 AioAnchor *
@@ -67,8 +82,7 @@ aio_anchor_unref (AioAnchor *anchor)
   if (aio_fetch_sub_full (&anchor->refs, 1) != 1)
     return;
   g_free (anchor->name);
-  /* In a forked child threads of the parent may wait for ever, and glibc would wait for them; and
-   * the lock of the spare ones may be held for ever. */
+  /* In a forked child threads of the parent may wait for ever, and glibc would wait for them. */
   if (aio_fork_is_child (anchor->notify.fork_generation))
     {
       g_aligned_free (anchor);

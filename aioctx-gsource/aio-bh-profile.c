@@ -4,6 +4,7 @@
  * and a schedule exchanges a word for the state anyway. So here the flag is one that is always
  * raised, and the word is another one. */
 #include <aioctx-gsource/aio-bh-watch-private.h>
+#include <aioctx-gsource/aio-fork-private.h>
 #include <aioctx-gsource/aio-oneshot-private.h>
 
 _Atomic (guint64) aio_bh_mark = AIO_BH_NORMAL;
@@ -13,6 +14,21 @@ static AioNotifyFlag always_asleep = AIO_NOTIFY_ASLEEP;
 
 static pthread_mutex_t profiled_lock = PTHREAD_MUTEX_INITIALIZER;
 static guint n_profiled;        /* under the lock: sets that are */
+
+static void
+lock_profiled (void)
+{
+  pthread_mutex_lock (&profiled_lock);
+}
+
+static void
+unlock_profiled (void)
+{
+  pthread_mutex_unlock (&profiled_lock);
+}
+
+/* The child of a fork() gets the lock free. */
+AIO_FORK_HANDLERS (lock_profiled, unlock_profiled, unlock_profiled)
 
 /* Home thread. A push that still sees the other flag does what it must all the same: the raised one
  * leads to a look at the notifier, whose own flag is the other. */
@@ -63,10 +79,10 @@ aio_bh_set_profile (AioBHSet *set,
     begin_figures (set);
   aio_bh_set_choose_flag (set);
 
-  pthread_mutex_lock (&profiled_lock);
+  lock_profiled ();
   n_profiled += on ? 1 : -1;
   aio_store_relaxed (&aio_bh_mark, n_profiled != 0 ? AIO_BH_COUNTED : AIO_BH_NORMAL);
-  pthread_mutex_unlock (&profiled_lock);
+  unlock_profiled ();
 }
 
 /* Any thread; for a bottom half also a signal handler. The entry has its place and is not linked

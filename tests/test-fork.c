@@ -609,6 +609,53 @@ use_new_thread (gpointer data)
   g_assert_cmpint (*ran, ==, 1);
 }
 
+static void *
+switch_profiling (void *data)
+{
+  atomic_int *done = data;
+
+  while (!*done)
+    {
+      g_autoptr (AioContext) context = aio_context_new ();
+
+      aio_context_set_profiling (context, TRUE);
+      aio_context_set_profiling (context, FALSE);
+    }
+  return NULL;
+}
+
+static void
+drop_and_make (gpointer data)
+{
+  Things *things = data;
+  AioContext *context;
+
+  alarm (5);
+  aio_context_unref (things->context);
+  context = aio_context_new ();
+  aio_context_set_profiling (context, TRUE);
+  aio_context_unref (context);
+}
+
+static void
+test_profiled (void)
+{
+  Things things = { .context = aio_context_new () };
+  atomic_int done = 0;
+  pthread_t thread;
+
+  g_test_summary ("C25: the child drops a profiled context, and has one of its own, whatever "
+                  "threads of the parent were about");
+
+  aio_context_set_profiling (things.context, TRUE);
+  pthread_create (&thread, NULL, switch_profiling, &done);
+  for (guint i = 0; i < 200; i++)
+    run_child (drop_and_make, &things);
+  done = 1;
+  pthread_join (thread, NULL);
+  aio_context_unref (things.context);
+}
+
 static void
 test_handlers (void)
 {
@@ -643,6 +690,7 @@ main (int    argc,
   aio_test_add ("/fork/child-works", test_child_works);
   aio_test_add ("/fork/grandchild", test_grandchild);
   aio_test_add ("/fork/io-thread", test_io_thread);
+  aio_test_add ("/fork/profiled", test_profiled);
   aio_test_add ("/fork/handlers", test_handlers);
   return g_test_run ();
 }
