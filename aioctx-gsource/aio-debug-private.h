@@ -24,6 +24,7 @@ void            aio_debug_parse    (const char *text,
 void            aio_debug_clear    (AioDebug   *debug);
 char           *aio_debug_help     (void);
 
+const char     *aio_debug_getenv   (const char *name);
 const AioDebug *aio_debug_get      (void);
 void            aio_debug_complain (const char *key,
                                     const char *value,

@@ -3,13 +3,13 @@
  * writes the dump, in a thread that does nothing else; so it works also while all others hang. */
 #include <aioctx-gsource/aio-dump-private.h>
 #include <aioctx-gsource/aio-bh.h>
+#include <aioctx-gsource/aio-debug-private.h>
 #include <aioctx-gsource/aio-fork-private.h>
 #include <aioctx-gsource/aio-io-thread.h>
 
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -89,16 +89,10 @@ on_signal (int signum)
   errno = kept_errno;
 }
 
-/* Who runs a program with more rights than his own does not choose the files that it writes. */
 static char *
 chosen_path (void)
 {
-#ifdef __linux__
-  const char *path = secure_getenv ("AIOCTX_DUMP");
-#else
-  const char *path = getuid () == geteuid () && getgid () == getegid () ? getenv ("AIOCTX_DUMP")
-                                                                        : NULL;
-#endif
+  const char *path = aio_debug_getenv ("AIOCTX_DUMP");
 
   return path != NULL && *path != '\0' ? g_strdup (path) : NULL;
 }
