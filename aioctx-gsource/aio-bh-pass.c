@@ -209,16 +209,16 @@ work_of_oneshot (const AioOneshot *oneshot)
 }
 
 static void G_GNUC_NO_INLINE
-call_oneshot_measured (AioBHSet *set,
-                       AioWork   work,
-                       gint64    scheduled_ns,
-                       AioBHFunc func,
-                       gpointer  data)
+call_oneshot_measured (AioBHSet         *set,
+                       const AioOneshot *oneshot)
 {
+  AioWork work = work_of_oneshot (oneshot);
+  AioBHFunc func = oneshot->func;
+  gpointer data = oneshot->data;
   gint64 began;
 
   aio_count (&set->n_scheduled, 1);
-  began = aio_meter_begin (set->meter, scheduled_ns);
+  began = aio_meter_begin (set->meter, oneshot->scheduled_ns);
   func (data);
   aio_meter_end (set->meter, &work, began);
 }
@@ -240,7 +240,7 @@ run_oneshot (AioBHSet      *set,
       result->progress = TRUE;
       AIO_TRACE1 (bh__begin, name);
       if (aio_meter_is_on (set->meter))
-        call_oneshot_measured (set, work_of_oneshot (oneshot), oneshot->scheduled_ns, func, data);
+        call_oneshot_measured (set, oneshot);
       else
         func (data);
       AIO_TRACE1 (bh__end, name);

@@ -76,7 +76,7 @@ aio_test_count_threads (void)
 #define AIO_TEST_SIGNAL (SIGRTMIN + 5)
 
 static inline void
-aio_test_on_signal (int signum)
+aio_test_on_signal (int signum G_GNUC_UNUSED)
 {
 }
 

@@ -97,7 +97,7 @@ test_private (void)
   gsize context_bytes = bytes_per_context (), bh_bytes, timer_bytes;
   AioContext *context = aio_context_new ();
 
-  g_test_summary ("A bottom half takes 128 bytes at most, a context 2 KiB");
+  g_test_summary ("A bottom half takes 128 bytes at most, a context 2 KiB, and what malloc adds");
 
   bh_bytes = bytes_per_bh (context);
   timer_bytes = bytes_per_timer (context);
@@ -109,9 +109,10 @@ test_private (void)
   g_assert_cmpuint (sizeof (AioContext), <=, 2048);
   if (allocated () == 0)
     return;
-  /* malloc puts 16 bytes before each block, and now and then some more to align it. */
-  g_assert_cmpuint (bh_bytes, <=, 128 + 32);
-  g_assert_cmpuint (context_bytes, <=, 2048);
+  /* malloc puts 16 bytes before each block, and what it takes to align it to 64. A context has
+   * several of them, and 100 share what is made once. */
+  g_assert_cmpuint (bh_bytes, <=, 128 + 64);
+  g_assert_cmpuint (context_bytes, <=, 2048 + 64);
 }
 
 int
