@@ -11,9 +11,10 @@ typedef struct
   pthread_cond_t cond;
   gboolean reached;
   gboolean open;
+  guint n_inside;
 } Gate;
 
-#define GATE_INIT { PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, FALSE, FALSE }
+#define GATE_INIT { .lock = PTHREAD_MUTEX_INITIALIZER, .cond = PTHREAD_COND_INITIALIZER }
 
 static inline void
 gate_pass (gpointer data)
@@ -22,9 +23,12 @@ gate_pass (gpointer data)
 
   pthread_mutex_lock (&gate->lock);
   gate->reached = TRUE;
+  gate->n_inside++;
   pthread_cond_broadcast (&gate->cond);
   while (!gate->open)
     pthread_cond_wait (&gate->cond, &gate->lock);
+  gate->n_inside--;
+  pthread_cond_broadcast (&gate->cond);
   pthread_mutex_unlock (&gate->lock);
 }
 
@@ -37,12 +41,15 @@ gate_wait_reached (Gate *gate)
   pthread_mutex_unlock (&gate->lock);
 }
 
+/* Waits until who stood there has left: the gate is on the stack of the caller. */
 static inline void
 gate_open (Gate *gate)
 {
   pthread_mutex_lock (&gate->lock);
   gate->open = TRUE;
   pthread_cond_broadcast (&gate->cond);
+  while (gate->n_inside != 0)
+    pthread_cond_wait (&gate->cond, &gate->lock);
   pthread_mutex_unlock (&gate->lock);
 }
 
