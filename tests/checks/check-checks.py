@@ -65,14 +65,22 @@ TREE = {
     'meson.build': '# SPDX-License-Identifier: LGPL-2.1-or-later\n'
                    "glib_floor = '2.74'\n"
                    "args = '-DGLIB_VERSION_MIN_REQUIRED=GLIB_VERSION_2_74'\n",
-    'README.md': 'Needs GLib 2.74. See [the contract](docs/contract.md).\n',
+    'README.md': 'Needs GLib 2.74. See [the contract](docs/contract.md).\n'
+                 '```c\n' + SPDX + 'int one;\n```\nCall `aio_bh_thing()`, not `g_free()`.\n',
+    'examples/one.c': SPDX + 'int one;\n',
+    'commands.json': '[{"file": "../x/examples/one.c"}]',
+    'docs/README.md': 'See [the contract](contract.md#c1), [two](#two-words), '
+                      '[the table](threads-and-signals.md).\n\n## Two `words`\n',
+    'docs/threads-and-signals.md':
+        '| `aio_bh_thing()` | home [1](#n1) | no | yes | yes |\n'
+        '\n1. <a id="n1"></a>A note.\n\n```c\nint one;\n```\n',
     'NEWS': 'aioctx-gsource 0.1.0 (2026-11-22)\n=================================\n',
     'aioctx-gsource/aio-bh.h': HEADER,
     'aioctx-gsource/aio-bh.c': SOURCE,
     'aioctx-gsource/aio-notify-private.h': SPDX + 'struct _A\n{\n  _Atomic (int) state;\n};\n',
     'aioctx-gsource/compat/qemu-aio.h':
         SPDX + '#include <aioctx-gsource/aioctx-gsource.h>\nAIO_EXPORT void aio_qemu_x (void);\n',
-    'docs/contract.md': '- **C1** <a></a>A promise.\n  - More.\n- **C2** Later. *(planned: x)*\n',
+    'docs/contract.md': '- **C1** <a id="c1"></a>A promise.\n  - More.\n- **C2** Later. *(planned: x)*\n',
     'tests/test-bh.c': SPDX + 'static void\ntest_one (void)\n{\n'
                               '  g_test_summary ("C1: a promise");\n}\n\n'
                               'void\nadd (void)\n{\n  aio_test_add ("/bh/one", test_one);\n}\n',
@@ -82,8 +90,10 @@ TREE = {
 
 LINT = ['lint.py', '.']
 COVERAGE = ['coverage.py', '.']
+PAGES = ['check-pages.py', '.', 'commands.json']
 VERSION = ['check-version.py', '.', '0.1.0', 'version.h']
 BH_C, BH_H = 'aioctx-gsource/aio-bh.c', 'aioctx-gsource/aio-bh.h'
+THREADS = 'docs/threads-and-signals.md'
 
 # (command, file, what is replaced, by what, what the command has to say)
 FAULTS = [
@@ -128,6 +138,21 @@ FAULTS = [
     (COVERAGE, 'tests/test-bh.c', '"C1: a', '"a', 'missing: C1'),
     (COVERAGE, 'tests/test-bh.c', '  g_test_summary', '  puts', 'test_one has no g_test_summary'),
     (COVERAGE, 'docs/contract.md', '- **C', '- *C', 'none found'),
+    (PAGES, 'README.md', 'int one;', 'int two;', 'README.md:2: no example has this code'),
+    (PAGES, THREADS, 'int one;', 'int two;', 'no example has this code'),
+    (PAGES, 'examples/one.c', 'int one;\n', 'int one;\nint two;\n', 'README.md:2: no example'),
+    (PAGES, 'commands.json', 'one.c', 'two.c', 'examples/one.c is not built'),
+    (PAGES, 'README.md', 'aio_bh_thing', 'aio_bh_think', 'there is no aio_bh_think()'),
+    (PAGES, 'README.md', 'g_free', 'g_fry', 'there is no g_fry()'),
+    (PAGES, THREADS, '| home [1]', '| any [1]', 'the table says "any [1](#n1)", its comment "home'),
+    (PAGES, THREADS, '| no |', '| **yes** |', 'the table says "**yes**" for signal handlers'),
+    (PAGES, THREADS, '| yes |\n', '| perhaps |\n', 'neither yes nor no: "perhaps"'),
+    (PAGES, THREADS, '| `aio_bh_thing()`', '| `aio_bh_think()`', 'aio_bh_thing is missing'),
+    (PAGES, THREADS, '| no |', '|', 'without its four columns'),
+    (PAGES, BH_C, 'Thread: home', 'Thread: any', 'the table says "home'),
+    (PAGES, THREADS, '"n1"', '"n2"', 'threads-and-signals.md#n1 leads to no place'),
+    (PAGES, 'docs/README.md', '#c1', '#two-words', 'contract.md#two-words leads to no'),
+    (PAGES, 'docs/README.md', '(contract.md#c1)', '(threads-and-signals.md)', 'does not lead to contract.md'),
     (VERSION, 'NEWS', '0.1.0', '0.1.1', 'first entry of NEWS has 0.1.1'),
     (VERSION, 'NEWS', '2026-11-22', '2026-11-32', 'NEWS: '),
     (VERSION, 'NEWS', '\n=', '\n\n=', 'no entry'),
@@ -176,7 +201,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         for name, text in TREE.items():
             write(folder, name, text)
-        for command in (LINT, COVERAGE, VERSION):
+        for command in (LINT, COVERAGE, PAGES, VERSION):
             tap.result(f'{command[0]}: a tree in order', complaints_without_fault(folder, command))
         for command, *fault in FAULTS:
             tap.result(f'{command[0]}: {fault[-1]}', complaints_with_fault(folder, command, *fault))

@@ -8,7 +8,7 @@ usage: check-pages.py ROOT [COMPILE-COMMANDS]
   SPDX line; and that example is built, if the commands of the build folder are given.
 - The table of threads has each public function once, and says what the function's comment says.
 - Each function that a page names is in the library, or in the headers of whoever it belongs to.
-- docs/README.md leads to each page.
+- docs/README.md leads to each page, and each link to a heading or an anchor.
 """
 import re
 import subprocess
@@ -164,6 +164,8 @@ def check_names(root, tap):
     tap.result('functions of the library',
                list(complaints_about_names(root, 'aio', words_of_library(root))))
     for prefix, (peer, packages, patterns) in PEERS.items():
+        if not any(named_functions(root, prefix)):
+            continue
         words = words_of_peer(packages, patterns)
         if words:
             tap.result(f'functions of {peer}: {prefix}_',
@@ -177,8 +179,31 @@ def check_names(root, tap):
 def complaints_about_list(root):
     text = tree.read(root, 'docs/README.md')
     for page in pages(root):
-        if page.parent == Path('docs') and page.name != 'README.md' and f']({page.name})' not in text:
+        if page.parent == Path('docs') and page.name != 'README.md' and \
+           not re.search(rf'\]\({page.name}[)#]', text):
             yield f'docs/README.md does not lead to {page.name}'
+
+
+# Anchors.
+
+def anchors(text):
+    """Those of headings as forges make them, and those that are written down."""
+    text = re.sub(r'^```.*?^```', '', text, flags=re.M | re.S)
+    for heading in re.findall(r'^#+ (.*)$', text, re.M):
+        yield re.sub(r'[^\w -]', '', heading.lower()).replace(' ', '-')
+    yield from re.findall(r'<a id="([^"]+)">', text)
+
+
+def complaints_about_anchors(root):
+    for page in pages(root):
+        text = re.sub(r'^```.*?^```', tree.blank_out, tree.read(root, page), flags=re.M | re.S)
+        for match in re.finditer(r'\]\(([^)#\s:]*)#([^)\s]+)\)', text):
+            target = Path(root, page.parent, match.group(1)) if match.group(1) \
+                else Path(root, page)
+            if target.is_file() and \
+               match.group(2) not in anchors(target.read_text(encoding='utf-8')):
+                yield f'{page}:{tree.line_of(text, match.start())}: ' \
+                      f'{target.name}#{match.group(2)} leads to no place'
 
 
 def main():
@@ -190,6 +215,7 @@ def main():
     tap.result('the table of threads is that of the headers', list(complaints_about_table(root)))
     check_names(root, tap)
     tap.result('docs/README.md leads to each page', list(complaints_about_list(root)))
+    tap.result('links lead to headings and anchors', list(complaints_about_anchors(root)))
     return tap.finish()
 
 
