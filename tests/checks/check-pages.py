@@ -7,6 +7,7 @@ usage: check-pages.py ROOT [COMPILE-COMMANDS]
 - Each block of code is a part of an example, word for word, or all of one if it begins with the
   SPDX line; and that example is built, if the commands of the build folder are given.
 - The table of threads has each public function once, and says what the function's comment says.
+- The table of floors in docs/design.md is that of lint.py.
 - Each function that a page names is in the library, or in the headers of whoever it belongs to.
 - docs/README.md leads to each page, and each link to a heading or an anchor.
 """
@@ -115,6 +116,32 @@ def complaints_about_table(root):
     yield from (f'{TABLE}: {name} is missing' for name in sorted(set(wanted) - seen))
 
 
+# The table of floors.
+
+DESIGN = 'docs/design.md'
+FRACTIONS = {'¼': 0.25, '½': 0.5}
+
+
+def floors_of_page(text):
+    """{'aio-bh': 2} of the rows "| 2 | bottom halves | `bh` | …"; an empty cell is as above."""
+    found, floor = {}, None
+    rows = re.findall(r'^\| (\d?)([¼½]?) *\|[^|]*\| ((?:`[\w-]+`(?:, )?)+) \|', text, re.M)
+    for whole, fraction, files in rows:
+        if whole or fraction:
+            floor = int(whole or 0) + FRACTIONS.get(fraction, 0)
+        found.update((f'aio-{name}', floor) for name in re.findall(r'`([\w-]+)`', files))
+    return found
+
+
+def complaints_about_floors(root):
+    found = floors_of_page(tree.read(root, DESIGN))
+    wanted = {name: floor for floor, parts in lint.FLOORS.items()
+              for names in parts.values() for name in names}
+    for name in sorted(set(found) | set(wanted)):
+        if found.get(name) != wanted.get(name):
+            yield f'{DESIGN}: {name}: floor {found.get(name)}, in lint.py {wanted.get(name)}'
+
+
 # Functions that are named.
 
 def named_functions(root, prefix):
@@ -213,6 +240,8 @@ def main():
     tap.result('blocks of code are those of examples',
                list(complaints_about_blocks(root, commands)))
     tap.result('the table of threads is that of the headers', list(complaints_about_table(root)))
+    if Path(root, DESIGN).exists():     # not in the small tree of check-checks.py
+        tap.result('the table of floors', list(complaints_about_floors(root)))
     check_names(root, tap)
     tap.result('docs/README.md leads to each page', list(complaints_about_list(root)))
     tap.result('links lead to headings and anchors', list(complaints_about_anchors(root)))
