@@ -44,7 +44,8 @@ def main():
         failed += wrong is not None
         unseen.discard(name)
         print(f'{"ok" if wrong is None else "not ok"} {count} - {page.name}: {name}')
-        print(''.join(f'# {line}\n' for line in (wrong or '').splitlines()), file=sys.stderr)
+        for line in (wrong or '').splitlines():
+            print(f'# {line}', file=sys.stderr)
     count += 1
     print(f'{"not ok" if unseen else "ok"} {count} - each has a session {" ".join(sorted(unseen))}')
     print(f'1..{count}')
