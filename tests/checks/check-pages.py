@@ -8,6 +8,7 @@ usage: check-pages.py ROOT [COMPILE-COMMANDS]
   SPDX line; and that example is built, if the commands of the build folder are given.
 - The table of threads has each public function once, and says what the function's comment says.
 - The table of floors in docs/design.md is that of lint.py.
+- What docs/porting-from-qemu.md lists as there is in the headers.
 - Each function that a page names is in the library, or in the headers of whoever it belongs to.
 - docs/README.md leads to each page, and each link to a heading or an anchor.
 """
@@ -142,6 +143,26 @@ def complaints_about_floors(root):
             yield f'{DESIGN}: {name}: floor {found.get(name)}, in lint.py {wanted.get(name)}'
 
 
+# The table of what QEMU's code calls.
+
+QEMU = 'docs/porting-from-qemu.md'
+
+
+def complaints_about_qemu(root):
+    """Of the first column. "`_ns`" stands for a name that the page has in full nowhere, and is not
+    looked for."""
+    words = {word for path in tree.installed_headers(root)
+             for word in re.findall(r'\w+', tree.read(root, path))}
+    text = tree.read(root, QEMU).partition('\n## Function by function\n')[2]
+    cells = re.findall(r'^\| (`[^|]*) \|', text, re.M)
+    names = re.findall(r'`([a-zA-Z]\w*)(\*?)', ' '.join(cells))
+    if not names:
+        yield f'{QEMU}: no table'
+    for name, star in names:
+        if name not in words and not (star and any(word.startswith(name) for word in words)):
+            yield f'{QEMU}: {name} is in no header'
+
+
 # Functions that are named.
 
 def named_functions(root, prefix):
@@ -242,6 +263,7 @@ def main():
     tap.result('the table of threads is that of the headers', list(complaints_about_table(root)))
     if Path(root, DESIGN).exists():     # not in the small tree of check-checks.py
         tap.result('the table of floors', list(complaints_about_floors(root)))
+        tap.result('what is there for code of QEMU', list(complaints_about_qemu(root)))
     check_names(root, tap)
     tap.result('docs/README.md leads to each page', list(complaints_about_list(root)))
     tap.result('links lead to headings and anchors', list(complaints_about_anchors(root)))
