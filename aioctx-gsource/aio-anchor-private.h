@@ -3,6 +3,7 @@
  * the home rule, and the place where threads wait for runs to end. */
 #pragma once
 
+#include <aioctx-gsource/aio-fork-private.h>
 #include <aioctx-gsource/aio-home-private.h>
 #include <aioctx-gsource/aio-notify-private.h>
 
@@ -29,12 +30,29 @@ AioAnchor *aio_anchor_new          (const char        *name,
                                     GError           **error);
 AioAnchor *aio_anchor_ref          (AioAnchor         *anchor);
 void       aio_anchor_unref        (AioAnchor         *anchor);
-gboolean   aio_anchor_is_forked    (AioAnchor         *anchor);
-gboolean   aio_anchor_is_usable    (AioAnchor         *anchor,
+void       aio_anchor_report_fork  (AioAnchor         *anchor,
                                     const char        *where);
 void       aio_anchor_wait         (AioAnchor         *anchor,
                                     _Atomic (guint64) *run);
 void       aio_anchor_tell_waiters (AioAnchor         *anchor);
+
+/* Is this process a child made by fork(), and the context its parent's? */
+static inline gboolean
+aio_anchor_is_forked (AioAnchor *anchor)
+{
+  return aio_fork_is_child (anchor->notify.fork_generation);
+}
+
+/* A child made by fork() may drop references to what the parent made, and nothing else. */
+static inline gboolean
+aio_anchor_is_usable (AioAnchor  *anchor,
+                      const char *where)
+{
+  if (!aio_anchor_is_forked (anchor))
+    return TRUE;
+  aio_anchor_report_fork (anchor, where);
+  return FALSE;
+}
 
 /* The run word of a callback: how deep it is on the stack of the home thread, and how often that
  * depth has come back to 0. Written by the home thread only, so it takes no locked instruction. */

@@ -83,7 +83,7 @@ aio_anchor_unref (AioAnchor *anchor)
     return;
   g_free (anchor->name);
   /* In a forked child threads of the parent may wait for ever, and glibc would wait for them. */
-  if (aio_fork_is_child (anchor->notify.fork_generation))
+  if (aio_anchor_is_forked (anchor))
     {
       g_aligned_free (anchor);
       return;
@@ -93,23 +93,12 @@ aio_anchor_unref (AioAnchor *anchor)
   anchor_free (anchor);
 }
 
-/* Is this process a child made by fork(), and the context its parent's? */
-gboolean
-aio_anchor_is_forked (AioAnchor *anchor)
+void
+aio_anchor_report_fork (AioAnchor  *anchor,
+                        const char *where)
 {
-  return aio_fork_is_child (anchor->notify.fork_generation);
-}
-
-/* A child made by fork() may drop references to what the parent made, and nothing else. */
-gboolean
-aio_anchor_is_usable (AioAnchor  *anchor,
-                      const char *where)
-{
-  if (G_LIKELY (!aio_anchor_is_forked (anchor)))
-    return TRUE;
   g_critical ("%s: AioContext “%s” was made before fork() and belongs to the parent process",
               where, anchor->name);
-  return FALSE;
 }
 
 /* One millisecond from now, for who cannot have a barrier. */

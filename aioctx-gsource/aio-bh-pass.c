@@ -570,7 +570,7 @@ aio_bh_set_drop_all (AioBHSet *set)
       drop_entries (set);
       while (drop_one_unqueued (set))
         ;
-      if (is_all_gone (set) || aio_fork_is_child (set->anchor->notify.fork_generation))
+      if (is_all_gone (set) || aio_anchor_is_forked (set->anchor))
         break;
       g_usleep (10);
     }

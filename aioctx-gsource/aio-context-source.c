@@ -43,7 +43,7 @@ begin_phase (GSource *source)
 {
   AioContext *context = ((AioShell *) source)->context;
 
-  if (context == NULL || aio_fork_is_child (context->anchor->notify.fork_generation))
+  if (context == NULL || aio_anchor_is_forked (context->anchor))
     return NULL;
   if (!aio_home_is_self (&context->anchor->home) && !aio_home_take_over (&context->anchor->home))
     return NULL;
@@ -69,7 +69,7 @@ timeout_of_nobody (AioShell *shell)
 {
   if (shell->context == NULL)
     return -1;
-  if (!aio_fork_is_child (shell->context->anchor->notify.fork_generation))
+  if (!aio_anchor_is_forked (shell->context->anchor))
     return 1;
   polls_nothing (shell);
   return -1;
@@ -365,7 +365,7 @@ aio_context_let_go_of_shell (AioContext *context)
   shell->context = NULL;
   /* Destroying it would write to the wakeup descriptor of the GMainContext, which a forked child
    * shares with its parent. */
-  if (!aio_fork_is_child (context->anchor->notify.fork_generation))
+  if (!aio_anchor_is_forked (context->anchor))
     g_source_destroy (&shell->parent);
   g_source_unref (&shell->parent);
 }

@@ -106,7 +106,7 @@ dumper_new (GError **error)
   if (thread == NULL)
     return NULL;
   self = g_new0 (Dumper, 1);
-  self->fork_generation = aio_fork_generation ();
+  self->fork_generation = aio_fork_generation;
   self->thread = thread;
   self->bh = aio_bh_new_full (aio_io_thread_get_context (thread), THREAD_NAME, write_dump, self,
                               NULL);

@@ -14,5 +14,14 @@
     pthread_atfork (prepare, parent, child); \
   }
 
-guint    aio_fork_generation (void);
-gboolean aio_fork_is_child   (guint generation);
+/* How many fork() calls lie between the first process and this one; to be remembered in an object
+ * that is made. Written only by the child's atfork handler, when the process has one thread; so a
+ * plain word is enough, also for signal handlers. */
+extern G_GNUC_INTERNAL volatile guint aio_fork_generation;
+
+/* Was the object made before a fork() whose child this process is? Signal safe. */
+static inline gboolean
+aio_fork_is_child (guint generation)
+{
+  return G_UNLIKELY (generation != aio_fork_generation);
+}

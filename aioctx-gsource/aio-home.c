@@ -35,7 +35,7 @@ void
 aio_home_init (AioHome *home)
 {
   pthread_mutex_init (&home->lock, NULL);
-  home->fork_generation = aio_fork_generation ();
+  home->fork_generation = aio_fork_generation;
 }
 
 void

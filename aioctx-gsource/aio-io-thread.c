@@ -52,7 +52,7 @@ AIO_DEFINE_BOXED_TYPE (AioIOThread, aio_io_thread, aio_io_thread_ref, aio_io_thr
 static void
 io_thread_free (AioIOThread *self)
 {
-  gboolean is_child = aio_fork_is_child (self->context->anchor->notify.fork_generation);
+  gboolean is_child = aio_anchor_is_forked (self->context->anchor);
 
   if (is_child)
     aio_context_abandon_attachment (self->context);
@@ -335,7 +335,7 @@ aio_io_thread_unref (AioIOThread *thread)
 
   if (aio_fetch_sub_full (&thread->refs, 1) != 1)
     return;
-  if (aio_fork_is_child (thread->context->anchor->notify.fork_generation))
+  if (aio_anchor_is_forked (thread->context->anchor))
     {
       /* The thread exists in the parent only: nobody to wait for, and nobody else to free it. */
       io_thread_free (thread);

@@ -12,7 +12,7 @@ aio_notify_init (AioNotify   *notify,
                  const char  *name,
                  GError     **error)
 {
-  notify->fork_generation = aio_fork_generation ();
+  notify->fork_generation = aio_fork_generation;
   if (aio_event_notifier_init (&notify->wakeup, FALSE, error))
     return TRUE;
   g_prefix_error (error, "AioContext “%s” cannot have a wakeup descriptor: ", name);

@@ -42,17 +42,8 @@ aio_event_notifier_get_fd (AioEventNotifier *notifier)
   return notifier->read_fd;
 }
 
-guint
-aio_fork_generation (void)
-{
-  return 0;
-}
-
-gboolean
-aio_fork_is_child (guint generation)
-{
-  return FALSE;
-}
+/* Nobody forks. */
+volatile guint aio_fork_generation;
 
 gboolean
 aio_membarrier (void)
