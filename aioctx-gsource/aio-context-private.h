@@ -119,10 +119,12 @@ typedef struct
 {
   AioContext *outer;            /* what was current before */
   gboolean parked;              /* somebody slept for the context when we came */
+  AioNotifyState found;         /* what the flag was then */
+
+  /* Only if somebody slept. */
   AioShell *parked_shell;       /* who, if it was a GMainContext */
   gint64 wakes_at;              /* when that one comes back by itself */
   guint n_taken;                /* notifications taken until then */
-  AioNotifyState found;         /* what the flag was then */
 } AioVisit;
 
 typedef void (*AioContextVisitor) (gpointer    data,

@@ -363,78 +363,104 @@ aio_context_run_bhs (AioContext *context)
   return result.progress;
 }
 
-static AioPassResult
+static guint
 run_timers (AioContext *context,
             AioSleep    sleep,
             AioTurn    *turn)
 {
   gboolean due = has_due_timers (context, sleep);
-  guint n = 0;
 
   context->timer_fired = FALSE;
-  if (due)
-    n = aio_timer_set_run (context->timers, turn);
-  return (AioPassResult) { n, n, n != 0 };
+  return due ? aio_timer_set_run (context->timers, turn) : 0;
 }
 
-static AioPassResult
+static guint
 run_fds (AioContext *context,
          AioTurn    *turn)
 {
-  guint n = 0;
-
-  if (context->fds.first_ready != NULL)
-    n = aio_fd_set_run (&context->fds, turn);
-  return (AioPassResult) { n, n, n != 0 };
+  return context->fds.first_ready != NULL ? aio_fd_set_run (&context->fds, turn) : 0;
 }
 
-static AioPassResult
-run_kind (AioContext *context,
-          AioKind     kind,
-          AioSleep    sleep,
-          AioTurn    *turn)
+/* Handlers and timers, each of which is progress. */
+static guint
+add_events (AioContext    *context,
+            AioPassResult *all,
+            guint          n)
 {
-  switch (kind)
-    {
-    case AIO_KIND_BHS:
-      return run_bhs (context, turn);
-    case AIO_KIND_FDS:
-      return run_fds (context, turn);
-    default:
-      return run_timers (context, sleep, turn);
-    }
+  context->n_events += n;
+  all->n_entries += n;
+  all->n_runs += n;
+  return n;
 }
 
-/* One pass, between enter and leave: bottom halves, ready handlers, due timers; without a turn as
- * much as there is. */
+/* Returns how much there was of it. */
+static guint
+run_kind (AioContext    *context,
+          AioKind        kind,
+          AioSleep       sleep,
+          AioTurn       *turn,
+          AioPassResult *all)
+{
+  AioPassResult bhs;
+
+  if (kind == AIO_KIND_FDS)
+    return add_events (context, all, run_fds (context, turn));
+  if (kind == AIO_KIND_TIMERS)
+    return add_events (context, all, run_timers (context, sleep, turn));
+  bhs = run_bhs (context, turn);
+  all->n_entries += bhs.n_entries;
+  all->n_runs += bhs.n_runs;
+  all->progress |= bhs.progress;
+  return bhs.n_entries;
+}
+
+/* Until the turn has ended. Then the next one begins with the kind that has waited longest. */
+static AioPassResult
+run_for_a_turn (AioContext *context,
+                AioSleep    sleep,
+                AioTurn    *turn)
+{
+  AioKind first = context->first_kind;
+  AioPassResult all = { 0, 0, FALSE };
+
+  context->first_kind = AIO_KIND_BHS;
+  for (guint i = 0; i < AIO_N_KINDS && !aio_turn_has_ended (turn); i++)
+    {
+      AioKind kind = (first + i) % AIO_N_KINDS;
+      guint n = run_kind (context, kind, sleep, turn, &all);
+
+      if (turn->cut)
+        context->first_kind = (n != 0 ? kind + 1 : kind) % AIO_N_KINDS;
+    }
+  return all;
+}
+
+/* As much as there is. */
+static AioPassResult
+run_all (AioContext *context,
+         AioSleep    sleep)
+{
+  AioPassResult all;
+
+  context->first_kind = AIO_KIND_BHS;
+  all = run_bhs (context, NULL);
+  add_events (context, &all, run_fds (context, NULL));
+  add_events (context, &all, run_timers (context, sleep, NULL));
+  return all;
+}
+
+/* One pass, between enter and leave: bottom halves, ready handlers, due timers. */
 AioPassResult
 aio_context_run (AioContext *context,
                  AioSleep    sleep,
                  AioTurn    *turn)
 {
-  AioKind first = context->first_kind;
   guint n_events = context->n_events;
-  AioPassResult all = { 0, 0, FALSE };
   gint64 began = begin_dispatch (context);
+  AioPassResult all = turn == NULL ? run_all (context, sleep)
+                                   : run_for_a_turn (context, sleep, turn);
 
-  context->first_kind = AIO_KIND_BHS;
-  for (guint i = 0; i < AIO_N_KINDS; i++)
-    {
-      AioKind kind = (first + i) % AIO_N_KINDS;
-      AioPassResult result = run_kind (context, kind, sleep, turn);
-
-      if (kind != AIO_KIND_BHS)
-        context->n_events += result.n_entries;
-      all.n_entries += result.n_entries;
-      all.n_runs += result.n_runs;
-      all.progress |= result.progress;
-      if (turn == NULL || !aio_turn_has_ended (turn))
-        continue;
-      if (turn->cut)
-        context->first_kind = (result.n_entries != 0 ? kind + 1 : kind) % AIO_N_KINDS;
-      break;
-    }
-  /* Also of one that ran in a nested iteration. */
+  /* Also of an event in a nested iteration. */
   all.progress |= context->n_events != n_events;
   end_dispatch (context, began, all.n_runs);
   return all;
@@ -514,7 +540,7 @@ is_told_of_timers (AioContext *context,
  * have taken the wakeup that was meant for the sleeper: that one is sent again. Otherwise the flag
  * goes up again, and what the visit has left behind wakes the sleeper, who counted on less: work, a
  * descriptor that stands for more than the one it polls, a deadline that no descriptor tells. */
-static void
+static void G_GNUC_NO_INLINE
 repark (AioContext *context,
         AioVisit   *visit)
 {
@@ -533,6 +559,20 @@ repark (AioContext *context,
   aio_notify_write (notify);
 }
 
+/* Somebody sleeps for the context: a visit wakes it, and remembers what it has to put back. */
+static void G_GNUC_NO_INLINE
+unpark_for_visit (AioContext *context,
+                  AioVisit   *visit)
+{
+  visit->parked_shell = context->parked_shell;
+  visit->wakes_at = context->wakes_at;
+  visit->n_taken = context->n_taken;
+  context->parked = FALSE;
+  visit->found = aio_notify_lower (&context->anchor->notify);
+  if (visit->found == AIO_NOTIFY_NOTIFIED)
+    visit->n_taken = ++context->n_taken;
+}
+
 /* Every function that runs callbacks goes through here and aio_context_leave(). */
 gboolean
 aio_context_enter (AioContext *context,
@@ -545,17 +585,9 @@ aio_context_enter (AioContext *context,
   visit->outer = current_context;
   current_context = context;
   visit->parked = context->parked;
-  visit->parked_shell = context->parked_shell;
-  visit->wakes_at = context->wakes_at;
-  visit->n_taken = context->n_taken;
   visit->found = AIO_NOTIFY_AWAKE;
-  if (visit->parked)
-    {
-      context->parked = FALSE;
-      visit->found = aio_notify_lower (&context->anchor->notify);
-      if (visit->found == AIO_NOTIFY_NOTIFIED)
-        visit->n_taken = ++context->n_taken;
-    }
+  if (G_UNLIKELY (visit->parked))
+    unpark_for_visit (context, visit);
   aio_home_enter (&context->anchor->home);
   return TRUE;
 }
@@ -571,7 +603,7 @@ aio_context_leave (AioContext *context,
   AioHome *home = &context->anchor->home;
 
   current_context = visit->outer;
-  if (visit->parked)
+  if (G_UNLIKELY (visit->parked))
     repark (context, visit);
   if (aio_load_relaxed (&home->depth) == 1 && aio_load_acquire (&context->refs) == 0)
     aio_context_finalize (context);
