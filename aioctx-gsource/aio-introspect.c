@@ -17,14 +17,15 @@ add_profile (AioContext      *context,
              AioContextStats *stats)
 {
   AioBHSet *bhs = &context->bhs;
+  AioMeterFigures *figures = aio_load_acquire (&context->meter.figures);
 
   stats->coalesced = aio_load_relaxed (&context->anchor->n_merged) +
                      aio_load_relaxed (&bhs->n_idle_merged);
   stats->schedules = aio_load_relaxed (&bhs->n_scheduled) + stats->coalesced;
-  for (guint i = 0; i < AIO_STATS_BUCKETS; i++)
+  for (guint i = 0; i < AIO_STATS_BUCKETS && figures != NULL; i++)
     {
-      stats->latency[i] = aio_load_relaxed (&context->meter.latency[i]);
-      stats->run_time[i] = aio_load_relaxed (&context->meter.run_time[i]);
+      stats->latency[i] = aio_load_relaxed (&figures->latency[i]);
+      stats->run_time[i] = aio_load_relaxed (&figures->run_time[i]);
     }
 }
 
@@ -160,8 +161,6 @@ aio_context_set_profiling (AioContext *context,
   if (profiling && !aio_context_takes_new (context, G_STRFUNC))
     return;
 
-  if (profiling)
-    aio_meter_forget (&context->meter);
   aio_meter_use (&context->meter, AIO_METER_PROFILE, profiling);
   aio_bh_set_profile (&context->bhs, profiling);
 }

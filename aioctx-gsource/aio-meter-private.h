@@ -39,6 +39,13 @@ typedef struct
   GDestroyNotify destroy;
 } AioSlowHook;
 
+/* With profiling. */
+typedef struct
+{
+  AioHistogram latency;
+  AioHistogram run_time;
+} AioMeterFigures;
+
 typedef struct
 {
   /* Immutable. */
@@ -48,8 +55,7 @@ typedef struct
   /* Atomic, any thread; written by the home thread. */
   _Atomic (guint) on;           /* uses, see AioMeterUse */
   _Atomic (guint64) n_slow;
-  AioHistogram latency;
-  AioHistogram run_time;
+  _Atomic (AioMeterFigures *) figures;  /* made by the first profiling, and kept; else NULL */
 
   /* Home thread only. */
   gint64 slow_ns;
@@ -70,7 +76,6 @@ void   aio_meter_set_slow     (AioMeter       *meter,
                                AioSlowFunc     func,
                                gpointer        data,
                                GDestroyNotify  destroy);
-void   aio_meter_forget       (AioMeter       *meter);
 gint64 aio_meter_begin        (AioMeter       *meter,
                                gint64          scheduled_ns);
 gint64 aio_meter_end          (AioMeter       *meter,

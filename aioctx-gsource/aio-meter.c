@@ -22,6 +22,30 @@ void
 aio_meter_clear (AioMeter *meter)
 {
   aio_meter_set_slow (meter, 0, NULL, NULL, NULL);
+  g_free (aio_load_relaxed (&meter->figures));
+}
+
+static void
+forget_durations (AioHistogram histogram)
+{
+  for (guint i = 0; i < AIO_METER_BUCKETS; i++)
+    aio_store_relaxed (&histogram[i], 0);
+}
+
+/* The histograms begin anew. Release: pairs with the acquire of who reads them in another thread.
+ */
+static void
+begin_figures (AioMeter *meter)
+{
+  AioMeterFigures *figures = aio_load_relaxed (&meter->figures);
+
+  if (figures == NULL)
+    {
+      aio_store_release (&meter->figures, g_new0 (AioMeterFigures, 1));
+      return;
+    }
+  forget_durations (figures->latency);
+  forget_durations (figures->run_time);
 }
 
 /* Home thread. */
@@ -32,6 +56,8 @@ aio_meter_use (AioMeter    *meter,
 {
   guint uses = aio_load_relaxed (&meter->on);
 
+  if (on && use == AIO_METER_PROFILE)
+    begin_figures (meter);
   aio_store_relaxed (&meter->on, on ? uses | use : uses & ~(guint) use);
 }
 
@@ -73,17 +99,6 @@ aio_meter_set_slow (AioMeter       *meter,
     hook_unref (former);
 }
 
-/* Home thread: the histograms begin anew. */
-void
-aio_meter_forget (AioMeter *meter)
-{
-  for (guint i = 0; i < AIO_METER_BUCKETS; i++)
-    {
-      aio_store_relaxed (&meter->latency[i], 0);
-      aio_store_relaxed (&meter->run_time[i], 0);
-    }
-}
-
 static void
 count_duration (AioHistogram histogram,
                 gint64       ns)
@@ -101,7 +116,7 @@ aio_meter_begin (AioMeter *meter,
   gint64 now = aio_meter_now ();
 
   if (scheduled_ns != 0 && aio_meter_profiles (meter))
-    count_duration (meter->latency, now - scheduled_ns);
+    count_duration (aio_load_relaxed (&meter->figures)->latency, now - scheduled_ns);
   return now;
 }
 
@@ -170,7 +185,7 @@ aio_meter_end (AioMeter      *meter,
   gint64 ran_ns = now - began_ns;
 
   if (aio_meter_profiles (meter))
-    count_duration (meter->run_time, ran_ns);
+    count_duration (aio_load_relaxed (&meter->figures)->run_time, ran_ns);
   if (meter->slow_ns > 0 && ran_ns >= meter->slow_ns)
     report_slow (meter, work, ran_ns, now);
   return ran_ns;
