@@ -206,10 +206,12 @@ AioPassResult aio_bh_set_run         (AioBHSet       *set,
                                       AioTurn        *turn);
 void          aio_bh_set_end_passes  (AioBHSet       *set);
 
-/* Between aio-bh.c, aio-bh-pass.c and aio-bh-profile.c. */
-void aio_bh_add_figures   (AioBH *bh);
-void aio_bh_stamp         (AioEntry entry);
-void aio_bh_push          (AioBH *bh);
-void aio_bh_unlink_locked (AioBH *bh);
-void aio_bh_disown        (AioBH *bh);
-void aio_bh_call_destroy  (AioBH *bh);
+/* Between the aio-bh-*.c. */
+AioBH        *aio_bh_alloc           (void);
+void          aio_bh_free            (AioBH          *bh);
+void          aio_bh_add_figures     (AioBH          *bh);
+void          aio_bh_stamp           (AioEntry        entry);
+void          aio_bh_push            (AioBH          *bh);
+void          aio_bh_unlink_locked   (AioBH          *bh);
+void          aio_bh_disown          (AioBH          *bh);
+void          aio_bh_call_destroy    (AioBH          *bh);

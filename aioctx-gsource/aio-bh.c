@@ -37,7 +37,7 @@ aio_bh_set_add (AioBHSet       *set,
                 gpointer        data,
                 GDestroyNotify  destroy)
 {
-  AioBH *bh = g_aligned_alloc0 (1, sizeof (AioBH), 64);
+  AioBH *bh = aio_bh_alloc ();
 
   aio_store_relaxed (&bh->refs, 1);
   bh->func = func;
@@ -421,7 +421,7 @@ aio_bh_unref (AioBH *bh)
     return;
   aio_anchor_unref (bh->anchor);
   g_free (aio_load_relaxed (&bh->figures));
-  g_aligned_free (bh);
+  aio_bh_free (bh);
 }
 
 /**

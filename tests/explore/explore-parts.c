@@ -52,6 +52,18 @@ aio_membarrier (void)
   return TRUE;
 }
 
+AioBH *
+aio_bh_alloc (void)
+{
+  return explore_new (sizeof (AioBH));
+}
+
+void
+aio_bh_free (AioBH *bh)
+{
+  explore_free (bh);
+}
+
 AioOneshot *
 aio_oneshot_alloc (void)
 {
