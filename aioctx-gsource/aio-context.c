@@ -160,6 +160,15 @@ arm_timerfd (AioContext *context,
   return aio_timerfd_arm (timerfd, clock, deadline);
 }
 
+/* Does a descriptor tell of the deadline? */
+static inline gboolean
+is_told (AioContext *context,
+         AioClock    clock,
+         gint64      deadline)
+{
+  return context->timerfds[clock].armed == deadline || arm_timerfd (context, clock, deadline);
+}
+
 /* How long until the next deadline, in nanoseconds; -1 for ever: there is none, or a descriptor
  * tells. The clock is read only if it has to be. */
 static gint64
@@ -174,7 +183,7 @@ park_timers (AioContext *context,
       gboolean exact = sleep == AIO_SLEEP_EXACT && clock == AIO_CLOCK_MONOTONIC;
       gint64 left;
 
-      if (!exact && arm_timerfd (context, clock, earliest))
+      if (!exact && is_told (context, clock, earliest))
         continue;
       if (earliest == AIO_TIMER_NEVER)
         continue;

@@ -208,15 +208,6 @@ aio_timer_set_peek (AioTimerSet *set,
   return timer != NULL;
 }
 
-/* Are there timers that the clock has caught up with as far as one can tell without asking the
- * system: left over by an interrupted pass, or on the virtual clock? */
-gboolean
-aio_timer_set_is_due (AioTimerSet *set)
-{
-  return aio_load_relaxed (&set->n_due) != 0 ||
-         aio_timer_set_earliest (set, AIO_CLOCK_VIRTUAL) <= aio_load_acquire (&set->virtual_now);
-}
-
 static gboolean
 is_running_locked (AioTimerSet        *set,
                    const AioTimerNode *timer)
