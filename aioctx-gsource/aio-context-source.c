@@ -387,7 +387,8 @@ aio_context_get_main (AioContext *context)
  *
  * Thread: home thread.
  *
- * Returns: (transfer none): the source
+ * Returns: (transfer none): the source; %NULL, with a critical warning, in a destroy notify at the
+ *   end of the context
  *
  * Since: 0.1
  */
@@ -395,7 +396,7 @@ GSource *
 aio_context_get_source (AioContext *context)
 {
   g_return_val_if_fail (context != NULL, NULL);
-  if (!aio_context_may_act (context, G_STRFUNC))
+  if (!aio_context_takes_new (context, G_STRFUNC) || !aio_context_may_act (context, G_STRFUNC))
     return NULL;
 
   return ensure_shell (context);
@@ -459,7 +460,7 @@ attachment_new (AioContext   *context,
  * Thread: home thread.
  *
  * Returns: the id of the source within @main_context; 0, with a critical warning, if the context is
- *   attached already
+ *   attached already, or in a destroy notify at its end
  *
  * Since: 0.1
  */
@@ -470,7 +471,7 @@ aio_context_attach (AioContext   *context,
   GSource *source;
 
   g_return_val_if_fail (context != NULL, 0);
-  if (!aio_context_may_act (context, G_STRFUNC))
+  if (!aio_context_takes_new (context, G_STRFUNC) || !aio_context_may_act (context, G_STRFUNC))
     return 0;
   if (aio_context_get_main (context) != NULL)
     {

@@ -1002,6 +1002,53 @@ test_notify_deletes (void)
   forget_criticals ();
 }
 
+typedef struct
+{
+  AioContext *context;          /* no reference */
+  GMainContext *main_context;
+} Late;
+
+static void
+attach_late (gpointer data)
+{
+  Late *late = data;
+
+  g_assert_cmpuint (aio_context_attach (late->context, late->main_context), ==, 0);
+}
+
+static void
+get_source_late (gpointer data)
+{
+  Late *late = data;
+
+  g_assert_null (aio_context_get_source (late->context));
+}
+
+/* A source made now would outlive the context that it drives. */
+static void
+test_notify_attaches (void)
+{
+  const GDestroyNotify notifies[] = { attach_late, get_source_late };
+  const char *names[] = { "aio_context_attach", "aio_context_get_source" };
+  Late late = { .main_context = g_main_context_new () };
+  guint i;
+
+  g_test_summary ("C24, C28: a destroy notify in the finaliser cannot attach the context again");
+
+  for (i = 0; i < G_N_ELEMENTS (notifies); i++)
+    {
+      late.context = aio_context_new_full ("ending", NULL);
+      g_assert_nonnull (aio_context_get_source (late.context));
+      g_assert_true (aio_context_post (late.context, nothing, &late, notifies[i]));
+      aio_context_unref (late.context);
+      expect_critical (names[i]);
+      expect_critical ("“ending” is being finalised");
+      forget_criticals ();
+      g_assert_false (g_main_context_iteration (late.main_context, FALSE));
+    }
+  g_main_context_unref (late.main_context);
+}
+
 int
 main (int    argc,
       char **argv)
@@ -1038,6 +1085,7 @@ main (int    argc,
   aio_test_add ("/life/leaks/referenced", test_leaked_but_referenced);
   aio_test_add ("/life/leaks/none", test_no_leaks);
   aio_test_add ("/life/leaks/notify-deletes", test_notify_deletes);
+  aio_test_add ("/life/leaks/notify-attaches", test_notify_attaches);
   status = g_test_run ();
   g_string_free (criticals, TRUE);
   return status;
