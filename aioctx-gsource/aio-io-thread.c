@@ -36,6 +36,7 @@ struct _AioIOThread
 
   /* Atomic, any thread. */
   _Atomic (guint) refs;         /* the users' */
+  _Atomic (gboolean) dropped;   /* refs was 0: for good, whatever callbacks do to it since */
   _Atomic (guint) holders;      /* 1 for all users, 1 for the thread: who goes last frees */
 
   /* Guards state; a leaf. */
@@ -317,12 +318,21 @@ aio_io_thread_stop (AioIOThread *thread)
   stop (thread);
 }
 
+/* A callback that runs before the end may take a reference and drop it: what comes with the last
+ * reference comes once. Full: the swap pairs with itself, in whoever else drops the last one. */
+static gboolean
+drop_reference (AioIOThread *self)
+{
+  return aio_fetch_sub_full (&self->refs, 1) == 1 && !aio_exchange_full (&self->dropped, TRUE);
+}
+
 /**
  * aio_io_thread_unref:
  * @thread: (transfer full): an I/O thread
  *
  * Drops a reference. The last one stops the thread as [method@Aio.IOThread.stop] does. In one of
- * the thread's own callbacks it asks the thread to end and does not wait.
+ * the thread's own callbacks it asks the thread to end and does not wait. A reference that one of
+ * these takes while the thread ends has to be dropped in there.
  *
  * Thread: any thread. Not signal safe.
  *
@@ -333,7 +343,7 @@ aio_io_thread_unref (AioIOThread *thread)
 {
   g_return_if_fail (thread != NULL);
 
-  if (aio_fetch_sub_full (&thread->refs, 1) != 1)
+  if (!drop_reference (thread))
     return;
   if (aio_anchor_is_forked (thread->context->anchor))
     {

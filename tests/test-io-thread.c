@@ -480,6 +480,48 @@ test_last_reference_inside (void)
 }
 
 static void
+borrow_thread (gpointer data)
+{
+  Fixture *fixture = data;
+
+  count (&fixture->ran);
+  /* The end has begun when no post is taken any more. */
+  while (aio_context_post (fixture->context, nothing, NULL, NULL))
+    g_usleep (100);
+  aio_io_thread_unref (aio_io_thread_ref (fixture->thread));
+}
+
+static void
+test_borrowed_while_it_ends (void)
+{
+  int inside;
+
+  g_test_summary ("C26, C23: what runs while the last reference stops the thread may take one and "
+                  "drop it, whoever dropped that");
+
+  for (inside = FALSE; inside <= TRUE; inside++)
+    {
+      Fixture fixture;
+
+      fixture_init (&fixture);
+      aio_context_ref (fixture.context);
+      g_assert_true (aio_context_post (fixture.context, wait_inside, &fixture, NULL));
+      wait_for (&fixture.step, 1);
+      if (inside)
+        g_assert_true (aio_context_post (fixture.context, drop_thread, &fixture, NULL));
+      g_assert_true (aio_context_post (fixture.context, borrow_thread, &fixture, NULL));
+      g_assert_true (aio_context_post (fixture.context, borrow_thread, &fixture, NULL));
+      atomic_store (&fixture.step, 2);
+      if (!inside)
+        aio_io_thread_unref (fixture.thread);
+      while (aio_test_count_threads () != 0)
+        g_usleep (100);
+      g_assert_cmpint (atomic_load (&fixture.ran), ==, inside ? 3 : 2);
+      aio_context_unref (fixture.context);
+    }
+}
+
+static void
 detach_own (gpointer data)
 {
   Fixture *fixture = data;
@@ -662,6 +704,7 @@ main (int    argc,
   aio_test_add ("/io-thread/after-stop", test_after_stop);
   aio_test_add ("/io-thread/beyond-thread", test_beyond_thread);
   aio_test_add ("/io-thread/last-reference-inside", test_last_reference_inside);
+  aio_test_add ("/io-thread/borrowed-while-it-ends", test_borrowed_while_it_ends);
   aio_test_add ("/io-thread/posts-against-stop", test_posts_against_stop);
   return g_test_run ();
 }
