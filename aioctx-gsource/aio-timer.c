@@ -662,8 +662,10 @@ aio_timer_free (AioTimer *timer)
   g_return_if_fail (node->on_heap);
 
   set = node->set;
+  /* A copy that is made and freed while the timer goes, in its callback or destroy notify, counts
+   * to 0 for a second time. */
   lock (set);
-  if (--node->refs == 0)
+  if (--node->refs == 0 && !node->freed)
     {
       node->freed = TRUE;
       now = kill_locked (set, node);

@@ -1112,6 +1112,38 @@ test_boxed (Loop *loop)
   g_boxed_free (AIO_TYPE_TIMER, copy);
 }
 
+static AioTimer *borrowed;
+
+static void
+borrow (gpointer data)
+{
+  n_destroyed++;
+  g_boxed_free (AIO_TYPE_TIMER, g_boxed_copy (AIO_TYPE_TIMER, borrowed));
+}
+
+static void
+borrow_freed (gpointer data)
+{
+  aio_timer_free (borrowed);
+  g_boxed_free (AIO_TYPE_TIMER, g_boxed_copy (AIO_TYPE_TIMER, borrowed));
+}
+
+static void
+test_borrowed_while_freed (Loop *loop)
+{
+  g_test_summary ("C23: the destroy notify of a timer that is freed may copy it and free the copy; "
+                  "so may its callback, once it has freed it");
+
+  n_destroyed = 0;
+  borrowed = aio_timer_new (loop->context, AIO_CLOCK_MONOTONIC, borrow_freed, NULL, borrow);
+  aio_timer_free (borrowed);
+  g_assert_cmpuint (n_destroyed, ==, 1);
+  borrowed = aio_timer_new (loop->context, AIO_CLOCK_MONOTONIC, borrow_freed, NULL, borrow);
+  aio_timer_mod_ns (borrowed, 0);
+  LOOP_WAIT (loop, n_destroyed == 2);
+  loop_assert_quiet (loop);
+}
+
 static void
 test_use_again (Loop *loop)
 {
@@ -1421,6 +1453,7 @@ main (int    argc,
   loop_test_add ("/timer/free-matrix", test_free_matrix);
   loop_test_add ("/timer/free", test_free);
   loop_test_add ("/timer/boxed", test_boxed);
+  loop_test_add ("/timer/borrowed-while-freed", test_borrowed_while_freed);
   loop_test_add ("/timer/use-again", test_use_again);
   loop_test_add ("/timer/leftover", test_leftover);
   loop_test_add ("/timer/outlives", test_outlives);
