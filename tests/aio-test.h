@@ -9,6 +9,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -70,14 +71,93 @@ aio_test_count_threads (void)
   return aio_test_count_entries ("/proc/self/task") - n_at_first;
 }
 
+static inline void
+nothing (gpointer data G_GNUC_UNUSED)
+{
+}
+
+/* --- Threads ---------------------------------------------------------------------------------- */
+
+/* It lets no signal in: those of a test are for the thread that the test is about. */
+static inline pthread_t
+thread_start (void *(*func) (void *),
+              void *data)
+{
+  pthread_t thread;
+  sigset_t all, before;
+
+  sigfillset (&all);
+  pthread_sigmask (SIG_SETMASK, &all, &before);
+  g_assert_cmpint (pthread_create (&thread, NULL, func, data), ==, 0);
+  pthread_sigmask (SIG_SETMASK, &before, NULL);
+  return thread;
+}
+
+static inline void
+thread_join (pthread_t thread)
+{
+  g_assert_cmpint (pthread_join (thread, NULL), ==, 0);
+}
+
+static inline void
+thread_run (void *(*func) (void *),
+            void *data)
+{
+  thread_join (thread_start (func, data));
+}
+
+/* --- Turning a hang into a failure with a name ------------------------------------------------ */
+
+static atomic_uint aio_test_moves G_GNUC_UNUSED;
+
+/* Long cases call this now and then. */
+static inline void
+aio_test_moved (void)
+{
+  atomic_fetch_add (&aio_test_moves, 1);
+}
+
+/* The same for who goes round while it waits: it moves when what it waits for is another number. */
+static inline void
+aio_test_moved_to (guint n)
+{
+  atomic_store (&aio_test_moves, n);
+}
+
+static inline void *
+aio_test_watchdog (void *data)
+{
+  guint seen = 0, seconds;
+
+  for (seconds = 0; seconds < 100; seconds++)
+    {
+      sleep (1);
+      if (atomic_load (&aio_test_moves) != seen)
+        seconds = 0;
+      seen = atomic_load (&aio_test_moves);
+    }
+  dprintf (STDOUT_FILENO, "Bail out! %s: nothing moved for 100 s\n", g_test_get_path ());
+  abort ();
+  return NULL;
+}
+
+static inline void
+aio_test_start_watchdog (void)
+{
+  pthread_detach (thread_start (aio_test_watchdog, NULL));
+}
+
 /* --- Interruptions ---------------------------------------------------------------------------- */
 
-/* Not SIGALRM, with which many programs notice that they hang. */
+/* Not SIGALRM, which some programs and limits of a child want for themselves. */
 #define AIO_TEST_SIGNAL (SIGRTMIN + 5)
+
+static atomic_uint aio_test_n_signals G_GNUC_UNUSED;
 
 static inline void
 aio_test_on_signal (int signum G_GNUC_UNUSED)
 {
+  atomic_fetch_add (&aio_test_n_signals, 1);
 }
 
 static guint aio_test_n_interruptions;
@@ -139,6 +219,7 @@ aio_test_run_case (gconstpointer data)
   const AioTestCase *test = data;
   guint before = aio_test_count_fds ();
 
+  aio_test_moved ();
   test->func ();
   g_assert_cmpuint (aio_test_count_fds (), ==, before);
 }

@@ -72,11 +72,6 @@ io_new (const char *name)
   return thread;
 }
 
-static inline void
-nothing (gpointer data)
-{
-}
-
 /* Until all that is posted has run. */
 static inline gboolean
 do_nothing (gpointer       data,

@@ -6,76 +6,16 @@
 #include "aio-test.h"
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/time.h>
-#include <time.h>
 
 #define MSEC G_GINT64_CONSTANT (1000000)
 #define SEC  (1000 * MSEC)
 #define HOUR (3600 * SEC)
 
-/* --- Turning a hang into a failure with a name ------------------------------------------------ */
-
-static atomic_uint loop_moves G_GNUC_UNUSED;
-static const char *_Atomic loop_case_name G_GNUC_UNUSED;
-
-/* Long cases call this now and then. */
-static inline void
-loop_moved (void)
-{
-  atomic_fetch_add (&loop_moves, 1);
-}
-
-static inline void *
-loop_watchdog (void *data)
-{
-  guint seen;
-
-  do
-    {
-      seen = atomic_load (&loop_moves);
-      sleep (100);
-    }
-  while (atomic_load (&loop_moves) != seen);
-  dprintf (STDOUT_FILENO, "Bail out! %s: nothing moved for 100 s\n",
-           atomic_load (&loop_case_name));
-  abort ();
-  return NULL;
-}
-
-/* --- Threads ---------------------------------------------------------------------------------- */
-
-static inline pthread_t
-thread_start (void *(*func) (void *),
-              void *data)
-{
-  pthread_t thread;
-  sigset_t all, before;
-
-  sigfillset (&all);
-  pthread_sigmask (SIG_SETMASK, &all, &before);
-  g_assert_cmpint (pthread_create (&thread, NULL, func, data), ==, 0);
-  pthread_sigmask (SIG_SETMASK, &before, NULL);
-  return thread;
-}
-
-static inline void
-thread_join (pthread_t thread)
-{
-  g_assert_cmpint (pthread_join (thread, NULL), ==, 0);
-}
-
-static inline void
-thread_run (void *(*func) (void *),
-            void *data)
-{
-  thread_join (thread_start (func, data));
-}
+/* --- The program and its threads -------------------------------------------------------------- */
 
 static inline void
 loop_test_init (int    *argc,
@@ -84,8 +24,7 @@ loop_test_init (int    *argc,
   g_test_init (argc, argv, NULL);
   /* An I/O thread would make it, and GLib keeps it: not a descriptor that leaked. */
   g_main_context_default ();
-  atomic_store (&loop_case_name, "start");
-  pthread_detach (thread_start (loop_watchdog, NULL));
+  aio_test_start_watchdog ();
 }
 
 static inline char
@@ -604,8 +543,7 @@ loop_run_case (gconstpointer data)
   guint before = aio_test_count_fds ();
   Loop loop;
 
-  atomic_store (&loop_case_name, test->path);
-  loop_moved ();
+  aio_test_moved ();
   loop_init (&loop, test->way, "loopy");
   if (test->interrupted)
     aio_test_interrupt (TRUE);

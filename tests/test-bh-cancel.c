@@ -1,106 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Undoing a schedule, and waiting until nobody runs any more. */
-#include "aio-test.h"
-
-#include <sched.h>
-#include <stdlib.h>
-#include <time.h>
-
-static atomic_uint alive;
-
-/* Turns a hang into a failure with a name. Long cases raise the count. */
-static void *
-watchdog (void *name)
-{
-  guint seen = 0, seconds = 0;
-
-  while (seconds++ < 60)
-    {
-      sleep (1);
-      if (atomic_load (&alive) != seen)
-        seconds = 0;
-      seen = atomic_load (&alive);
-    }
-  g_printerr ("%s: nothing moved for 60 s\n", (const char *) name);
-  abort ();
-  return NULL;
-}
-
-static void
-start_watchdog (char *name)
-{
-  pthread_t thread;
-
-  g_assert_cmpint (pthread_create (&thread, NULL, watchdog, name), ==, 0);
-  pthread_detach (thread);
-}
-
-/* One of the ways to run a context: its own poll, or a GMainContext. */
-typedef struct
-{
-  AioContext *context;
-  GMainContext *main_context;
-} Loop;
-
-static gboolean
-loop_iterate (Loop     *loop,
-              gboolean  blocking)
-{
-  return loop->main_context != NULL ? g_main_context_iteration (loop->main_context, blocking)
-                                    : aio_context_poll (loop->context, blocking);
-}
-
-/* The loop has been iterated once, so that this thread is its home. */
-static void
-both_ways (void (*func) (Loop *loop))
-{
-  Loop loop = { aio_context_new (), NULL };
-
-  loop_iterate (&loop, FALSE);
-  func (&loop);
-  aio_context_unref (loop.context);
-
-  atomic_fetch_add (&alive, 1);
-  loop.context = aio_context_new ();
-  loop.main_context = g_main_context_new ();
-  g_assert_cmpuint (aio_context_attach (loop.context, loop.main_context), !=, 0);
-  loop_iterate (&loop, FALSE);
-  func (&loop);
-  aio_context_detach (loop.context);
-  aio_context_unref (loop.context);
-  g_main_context_unref (loop.main_context);
-}
-
-static void
-in_thread (void *(*func) (void *data),
-           void  *data)
-{
-  pthread_t thread;
-
-  g_assert_cmpint (pthread_create (&thread, NULL, func, data), ==, 0);
-  g_assert_cmpint (pthread_join (thread, NULL), ==, 0);
-}
-
-static void
-nap (long usec)
-{
-  struct timespec time = { usec / 1000000, usec % 1000000 * 1000 };
-
-  nanosleep (&time, NULL);
-}
-
-static void
-spin_until (atomic_int *flag)
-{
-  while (atomic_load (flag) == 0)
-    nap (50);
-}
-
-static void
-count_run (gpointer data)
-{
-  ++*(guint *) data;
-}
+#include "bh-test.h"
 
 static void
 destroy_count (gpointer data)
@@ -175,8 +75,8 @@ test_undo (void)
 {
   g_test_summary ("C6: cancel undoes a schedule, normal and idle, tells whether there was one, "
                   "and frees nothing: it can be scheduled again");
-  both_ways (undo_cancel);
-  both_ways (undo_cancel_sync);
+  both_ways_at_home (undo_cancel);
+  both_ways_at_home (undo_cancel_sync);
 }
 
 typedef struct
@@ -232,8 +132,8 @@ test_same_pass (void)
 {
   g_test_summary ("C6: a callback cancels the next one of its pass, and itself: what runs "
                   "already is not pending; inside its own callback cancel_sync does not wait");
-  both_ways (same_pass_cancel);
-  both_ways (same_pass_cancel_sync);
+  both_ways_at_home (same_pass_cancel);
+  both_ways_at_home (same_pass_cancel_sync);
 }
 
 typedef struct
@@ -257,19 +157,19 @@ nobody_runs (Loop *loop)
   guint runs = 0;
   CancelCall call = { aio_bh_new (loop->context, count_run, &runs), TRUE };
 
-  in_thread (cancel_sync_thread, &call);
+  thread_run (cancel_sync_thread, &call);
   g_assert_false (call.result);
   aio_bh_schedule (call.bh);
-  in_thread (cancel_sync_thread, &call);
+  thread_run (cancel_sync_thread, &call);
   g_assert_true (call.result);
   aio_bh_schedule_idle (call.bh);
-  in_thread (cancel_sync_thread, &call);
+  thread_run (cancel_sync_thread, &call);
   g_assert_true (call.result);
   loop_iterate (loop, FALSE);
   g_assert_cmpuint (runs, ==, 0);
   aio_bh_schedule (call.bh);
   g_assert_true (loop_iterate (loop, FALSE));
-  in_thread (cancel_sync_thread, &call);
+  thread_run (cancel_sync_thread, &call);
   g_assert_false (call.result);
   aio_bh_delete (call.bh);
 }
@@ -279,7 +179,7 @@ test_nobody_runs (void)
 {
   g_test_summary ("C6: from another thread, with nobody in the callback, cancel_sync returns at "
                   "once, though the home thread does not iterate");
-  both_ways (nobody_runs);
+  both_ways_at_home (nobody_runs);
 }
 
 /* ---- Waiting for a run in another thread ---- */
@@ -364,7 +264,7 @@ test_waits (void)
 {
   g_test_summary ("C6: cancel_sync in another thread returns when the runs in progress are over, "
                   "at every nesting depth, and needs no further iteration for that");
-  both_ways (waits);
+  both_ways_at_home (waits);
 }
 
 /* ---- Inside, at any depth, there is nothing to wait for ---- */
@@ -420,7 +320,7 @@ test_does_not_wait (void)
 {
   g_test_summary ("C6: in the home thread cancel_sync does not wait for a run further out on the "
                   "same stack");
-  both_ways (does_not_wait);
+  both_ways_at_home (does_not_wait);
 }
 
 /* ---- Not for later runs ---- */
@@ -499,7 +399,7 @@ test_later_runs (void)
 {
   g_test_summary ("C6: cancel_sync waits for the run that was in progress, and no longer: a run "
                   "that began afterwards may take as long as it likes");
-  both_ways (later_runs);
+  both_ways_at_home (later_runs);
 }
 
 static void
@@ -550,7 +450,7 @@ static void
 test_for_ever (void)
 {
   g_test_summary ("C6, C4: nor does it wait for ever for one that schedules itself for ever");
-  both_ways (for_ever);
+  both_ways_at_home (for_ever);
 }
 
 /* ---- Storms ---- */
@@ -576,24 +476,6 @@ valid_cb (gpointer data)
   g_assert_cmpint (atomic_load (&storm->valid), ==, 1);
 }
 
-static guint32
-next_random (guint32 *state)
-{
-  *state ^= *state << 13;
-  *state ^= *state >> 17;
-  *state ^= *state << 5;
-  return *state;
-}
-
-static void
-spin (guint n)
-{
-  volatile guint i;
-
-  for (i = 0; i < n; i++)
-    ;
-}
-
 static void *
 valid_thread (void *data)
 {
@@ -611,7 +493,7 @@ valid_thread (void *data)
       aio_bh_cancel_sync (storm->bh);
       atomic_store (&storm->valid, 0);
       if (round % 64 == 0)
-        atomic_fetch_add (&alive, 1);
+        aio_test_moved ();
     }
   atomic_store (&storm->valid, 1);
   atomic_store (&storm->done, 1);
@@ -642,7 +524,7 @@ test_validity (void)
 {
   g_test_summary ("C6: after cancel_sync, and before the next schedule, the callback neither "
                   "runs nor starts, whatever the home thread was doing");
-  both_ways (validity);
+  both_ways_at_home (validity);
 }
 
 typedef struct _Flicker Flicker;
@@ -712,7 +594,7 @@ flicker_thread (void *data)
         if (next_random (&flicker->random) % 64 == 0)
           nap (1);
       if (round % 64 == 0)
-        atomic_fetch_add (&alive, 1);
+        aio_test_moved ();
     }
   return NULL;
 }
@@ -762,7 +644,7 @@ test_flickering (void)
 {
   g_test_summary ("C6, C2: schedules and cancels while the home thread goes to sleep and wakes; "
                   "the last schedule, followed by silence, is not lost");
-  both_ways (flickering);
+  both_ways_at_home (flickering);
 }
 
 /* The home thread looks at the queue all the time, as it does on its way to sleep, and takes out
@@ -789,7 +671,7 @@ look_thread (void *data)
       aio_bh_schedule (bh);
       while (atomic_load (&flicker->seen) != round || aio_bh_is_scheduled (bh))
         sched_yield ();
-      atomic_fetch_add (&alive, 1);
+      aio_test_moved ();
     }
   return NULL;
 }
@@ -819,7 +701,7 @@ test_looked_at (void)
 {
   g_test_summary ("C6, C2, C10: schedules and cancels while the home thread looks at the queue "
                   "and takes out what was cancelled; the last schedule is not lost");
-  both_ways (looked_at);
+  both_ways_at_home (looked_at);
 }
 
 int
@@ -827,7 +709,7 @@ main (int    argc,
       char **argv)
 {
   g_test_init (&argc, &argv, NULL);
-  start_watchdog (argv[0]);
+  aio_test_start_watchdog ();
   aio_test_add ("/bh-cancel/undo", test_undo);
   aio_test_add ("/bh-cancel/same-pass", test_same_pass);
   aio_test_add ("/bh-cancel/nobody-runs", test_nobody_runs);

@@ -1,93 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The end of bottom halves: when the destroy notify runs, who may delete whom and where from. */
-#include "aio-test.h"
+#include "bh-test.h"
 
 #include <poll.h>
-#include <stdlib.h>
-#include <time.h>
-
-static atomic_uint alive;
-
-/* Turns a hang into a failure with a name. Long cases raise the count. */
-static void *
-watchdog (void *name)
-{
-  guint seen = 0, seconds = 0;
-
-  while (seconds++ < 60)
-    {
-      sleep (1);
-      if (atomic_load (&alive) != seen)
-        seconds = 0;
-      seen = atomic_load (&alive);
-    }
-  g_printerr ("%s: nothing moved for 60 s\n", (const char *) name);
-  abort ();
-  return NULL;
-}
-
-static void
-start_watchdog (char *name)
-{
-  pthread_t thread;
-
-  g_assert_cmpint (pthread_create (&thread, NULL, watchdog, name), ==, 0);
-  pthread_detach (thread);
-}
-
-/* One of the ways to run a context: its own poll, or a GMainContext. */
-typedef struct
-{
-  AioContext *context;
-  GMainContext *main_context;
-} Loop;
-
-static gboolean
-loop_iterate (Loop     *loop,
-              gboolean  blocking)
-{
-  return loop->main_context != NULL ? g_main_context_iteration (loop->main_context, blocking)
-                                    : aio_context_poll (loop->context, blocking);
-}
-
-/* The loop has been iterated once, so that this thread is its home. */
-static void
-both_ways (void (*func) (Loop *loop))
-{
-  Loop loop = { aio_context_new (), NULL };
-
-  loop_iterate (&loop, FALSE);
-  func (&loop);
-  aio_context_unref (loop.context);
-
-  atomic_fetch_add (&alive, 1);
-  loop.context = aio_context_new ();
-  loop.main_context = g_main_context_new ();
-  g_assert_cmpuint (aio_context_attach (loop.context, loop.main_context), !=, 0);
-  loop_iterate (&loop, FALSE);
-  func (&loop);
-  aio_context_detach (loop.context);
-  aio_context_unref (loop.context);
-  g_main_context_unref (loop.main_context);
-}
-
-static void
-in_thread (void *(*func) (void *data),
-           void  *data)
-{
-  pthread_t thread;
-
-  g_assert_cmpint (pthread_create (&thread, NULL, func, data), ==, 0);
-  g_assert_cmpint (pthread_join (thread, NULL), ==, 0);
-}
-
-static void
-nap (long usec)
-{
-  struct timespec time = { usec / 1000000, usec % 1000000 * 1000 };
-
-  nanosleep (&time, NULL);
-}
 
 /* ---- A bottom half that is watched ---- */
 
@@ -243,7 +158,7 @@ test_at_home (void)
   g_test_summary ("C7: on the home thread delete implies cancel, whatever the state, the "
                   "callback does not start again, and the destroy notify has run when delete "
                   "returns");
-  both_ways (at_home);
+  both_ways_at_home (at_home);
 }
 
 static void
@@ -289,7 +204,7 @@ static void
 test_after_a_run (void)
 {
   g_test_summary ("C7: the same for one that has run before");
-  both_ways (after_a_run);
+  both_ways_at_home (after_a_run);
 }
 
 static void
@@ -306,7 +221,7 @@ without_notify (Loop *loop)
   aio_bh_delete (bh);
   bh = aio_bh_new (loop->context, ignore_run, NULL);
   aio_bh_schedule (bh);
-  in_thread (delete_thread, bh);
+  thread_run (delete_thread, bh);
   drain (loop);
 }
 
@@ -314,7 +229,7 @@ static void
 test_without_notify (void)
 {
   g_test_summary ("C7: a destroy notify is not needed");
-  both_ways (without_notify);
+  both_ways_at_home (without_notify);
 }
 
 /* ---- Inside callbacks ---- */
@@ -353,7 +268,7 @@ test_from_own_callback (void)
 {
   g_test_summary ("C7, R9: deleting itself is fine; the destroy notify runs as soon as the "
                   "callback has returned, before the next one");
-  both_ways (from_own_callback);
+  both_ways_at_home (from_own_callback);
 }
 
 static void
@@ -388,7 +303,7 @@ test_rescheduled (void)
 {
   g_test_summary ("C7: one that scheduled and then deleted itself is not run again, and what is "
                   "done to it afterwards does nothing");
-  both_ways (rescheduled);
+  both_ways_at_home (rescheduled);
 }
 
 /* The outer run schedules and iterates, the inner one deletes. */
@@ -424,7 +339,7 @@ static void
 test_nested_self (void)
 {
   g_test_summary ("C7: three runs deep the destroy notify waits for the outermost callback");
-  both_ways (nested_self);
+  both_ways_at_home (nested_self);
 }
 
 enum
@@ -519,7 +434,7 @@ test_neighbours (void)
 {
   g_test_summary ("C7, R9: from a callback delete the previous, itself and the next one, in each "
                   "order, at depth 1 to 3, with itself once to three times on the stack");
-  both_ways (neighbours);
+  both_ways_at_home (neighbours);
 }
 
 /* The next one is the last of its pass, and a new one, very likely at the same address, takes its
@@ -556,7 +471,7 @@ test_replaced (void)
 {
   g_test_summary ("C7, C4, R9: the last of a pass is deleted and a new one scheduled in its "
                   "place: the old one does not run, the new one in the next pass");
-  both_ways (replaced);
+  both_ways_at_home (replaced);
 }
 
 /* ---- From another thread ---- */
@@ -571,7 +486,7 @@ from_afar (Loop *loop)
     {
       probe_init (&probe, loop);
       states[i] (probe.bh);
-      in_thread (delete_thread, probe.bh);
+      thread_run (delete_thread, probe.bh);
       g_assert_false (loop_iterate (loop, FALSE));
       g_assert_cmpuint (probe.runs, ==, 0);
       g_assert_cmpuint (probe.destroyed, ==, 1);
@@ -590,7 +505,7 @@ from_afar_poll (Loop *loop)
     {
       probe_init (&probe, loop);
       states[i] (probe.bh);
-      in_thread (delete_thread, probe.bh);
+      thread_run (delete_thread, probe.bh);
       g_assert_cmpint (aio_bh_poll (loop->context), ==, 0);
       g_assert_cmpuint (probe.runs, ==, 0);
       g_assert_cmpuint (probe.destroyed, ==, 1);
@@ -612,7 +527,7 @@ test_from_afar (void)
 {
   g_test_summary ("C7, C11: after a delete in another thread nothing starts, and the destroy "
                   "notify runs in the next pass, in the home thread, without being progress");
-  both_ways (ignore_source_dispatch);
+  both_ways_at_home (ignore_source_dispatch);
 }
 
 static gboolean
@@ -641,11 +556,11 @@ test_from_afar_wakes (void)
       if (aio_context_get_timeout_ns (loop.context) != 0)
         {
           g_assert_false (is_readable (fd));
-          in_thread (delete_thread, probe.bh);
+          thread_run (delete_thread, probe.bh);
           g_assert_true (is_readable (fd));
         }
       else
-        in_thread (delete_thread, probe.bh);
+        thread_run (delete_thread, probe.bh);
       g_assert_false (aio_context_dispatch (loop.context));
       g_assert_cmpuint (probe.destroyed, ==, 1);
       g_assert_cmpint (aio_context_get_timeout_ns (loop.context), <, 0);
@@ -686,13 +601,13 @@ test_wakes_sleeper (void)
 {
   g_test_summary ("C7, R7: the same with a home thread that really sleeps, and silence "
                   "afterwards");
-  both_ways (wakes_sleeper);
+  both_ways_at_home (wakes_sleeper);
 }
 
 static void
 delete_self_in_thread (Probe *probe)
 {
-  in_thread (delete_thread, probe->bh);
+  thread_run (delete_thread, probe->bh);
   g_assert_cmpuint (probe->destroyed, ==, 0);
 }
 
@@ -716,7 +631,7 @@ test_during_callback (void)
 {
   g_test_summary ("C7: deleted by another thread while its callback runs, the destroy notify "
                   "waits for the end of that");
-  both_ways (during_callback);
+  both_ways_at_home (during_callback);
 }
 
 typedef struct
@@ -767,7 +682,7 @@ race (Loop *loop)
       g_assert_null (aio_bh_get_context (probe.bh));
       aio_bh_unref (probe.bh);
       pthread_barrier_destroy (&barrier);
-      atomic_fetch_add (&alive, 1);
+      aio_test_moved ();
     }
 }
 
@@ -776,7 +691,7 @@ test_race (void)
 {
   g_test_summary ("C7: two or three threads delete the same one while the home thread iterates: "
                   "one destroy notify, by the next pass at the latest");
-  both_ways (race);
+  both_ways_at_home (race);
 }
 
 /* ---- The context goes first ---- */
@@ -797,7 +712,7 @@ test_finaliser (void)
       aio_bh_poll (loop.context);
       probe_init (&probe, &loop);
       states[i] (probe.bh);
-      in_thread (delete_thread, probe.bh);
+      thread_run (delete_thread, probe.bh);
       g_assert_cmpuint (probe.destroyed, ==, 0);
       aio_context_unref (loop.context);
       g_assert_cmpuint (probe.destroyed, ==, 1);
@@ -886,7 +801,7 @@ busy_end_by (Loop *loop,
       aio_bh_schedule (probes[0].bh);
     }
   else
-    in_thread (delete_thread, probes[0].bh);
+    thread_run (delete_thread, probes[0].bh);
   while (probes[1].runs == 0)
     loop_iterate (loop, TRUE);
   drain (loop);
@@ -910,7 +825,7 @@ test_busy_ends (void)
 {
   g_test_summary ("C7: a destroy notify may schedule and delete others; on the dying one it does "
                   "nothing");
-  both_ways (busy_ends);
+  both_ways_at_home (busy_ends);
 }
 
 /* ---- Random steps against a model ---- */
@@ -937,15 +852,6 @@ struct _Model
   guint depth;
   guint n_alive;
 };
-
-static guint32
-next_random (guint32 *state)
-{
-  *state ^= *state << 13;
-  *state ^= *state >> 17;
-  *state ^= *state << 5;
-  return *state;
-}
 
 static void model_steps (Model *model);
 
@@ -1073,7 +979,7 @@ model_run (Loop *loop)
       model_steps (&model);
       model_iterate (&model);
       if (round % 1000 == 0)
-        atomic_fetch_add (&alive, 1);
+        aio_test_moved ();
     }
   for (i = 0; i < G_N_ELEMENTS (model.bhs); i++)
     model_delete (model.bhs[i]);
@@ -1085,7 +991,7 @@ test_model (void)
 {
   g_test_summary ("C7, C6, C11, C13, R9: random schedules, cancels, deletes and nested "
                   "iterations in and outside of callbacks do what a model says");
-  both_ways (model_run);
+  both_ways_at_home (model_run);
 }
 
 int
@@ -1093,7 +999,7 @@ main (int    argc,
       char **argv)
 {
   g_test_init (&argc, &argv, NULL);
-  start_watchdog (argv[0]);
+  aio_test_start_watchdog ();
   aio_test_add ("/bh-delete/at-home", test_at_home);
   aio_test_add ("/bh-delete/no-home", test_no_home);
   aio_test_add ("/bh-delete/after-a-run", test_after_a_run);

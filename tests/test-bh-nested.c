@@ -2,38 +2,6 @@
 /* Iterations inside callbacks: they go on with the interrupted pass, and it goes on afterwards. */
 #include "aio-test.h"
 
-#include <stdlib.h>
-#include <time.h>
-
-static atomic_uint alive;
-
-/* Turns a hang into a failure with a name. Long cases raise the count. */
-static void *
-watchdog (void *name)
-{
-  guint seen = 0, seconds = 0;
-
-  while (seconds++ < 60)
-    {
-      sleep (1);
-      if (atomic_load (&alive) != seen)
-        seconds = 0;
-      seen = atomic_load (&alive);
-    }
-  g_printerr ("%s: nothing moved for 60 s\n", (const char *) name);
-  abort ();
-  return NULL;
-}
-
-static void
-start_watchdog (char *name)
-{
-  pthread_t thread;
-
-  g_assert_cmpint (pthread_create (&thread, NULL, watchdog, name), ==, 0);
-  pthread_detach (thread);
-}
-
 /* How a loop is iterated; with a GMainContext all of them can be mixed. */
 typedef enum
 {
@@ -89,7 +57,7 @@ all_pairs (Loop *loop,
   for (loop->outer = 0; loop->outer < n_ways; loop->outer++)
     for (loop->inner = 0; loop->inner < n_ways; loop->inner++)
       {
-        atomic_fetch_add (&alive, 1);
+        aio_test_moved ();
         func (loop);
       }
 }
@@ -746,7 +714,7 @@ main (int    argc,
       char **argv)
 {
   g_test_init (&argc, &argv, NULL);
-  start_watchdog (argv[0]);
+  aio_test_start_watchdog ();
   aio_test_add ("/bh-nested/chain", test_chain);
   aio_test_add ("/bh-nested/chain-oneshots", test_chain_oneshots);
   aio_test_add ("/bh-nested/chain-idle", test_chain_idle);

@@ -1,91 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* In which order bottom halves run, and in which pass. */
-#include "aio-test.h"
+#include "bh-test.h"
 
 #include <poll.h>
-#include <stdlib.h>
-#include <time.h>
-
-static atomic_uint alive;
-
-/* Turns a hang into a failure with a name. Long cases raise the count. */
-static void *
-watchdog (void *name)
-{
-  guint seen = 0, seconds = 0;
-
-  while (seconds++ < 60)
-    {
-      sleep (1);
-      if (atomic_load (&alive) != seen)
-        seconds = 0;
-      seen = atomic_load (&alive);
-    }
-  g_printerr ("%s: nothing moved for 60 s\n", (const char *) name);
-  abort ();
-  return NULL;
-}
-
-static void
-start_watchdog (char *name)
-{
-  pthread_t thread;
-
-  g_assert_cmpint (pthread_create (&thread, NULL, watchdog, name), ==, 0);
-  pthread_detach (thread);
-}
-
-/* One of the ways to run a context: its own poll, or a GMainContext. */
-typedef struct
-{
-  AioContext *context;
-  GMainContext *main_context;
-} Loop;
-
-static gboolean
-loop_iterate (Loop     *loop,
-              gboolean  blocking)
-{
-  return loop->main_context != NULL ? g_main_context_iteration (loop->main_context, blocking)
-                                    : aio_context_poll (loop->context, blocking);
-}
-
-static void
-both_ways (void (*func) (Loop *loop))
-{
-  Loop loop = { aio_context_new (), NULL };
-
-  func (&loop);
-  aio_context_unref (loop.context);
-
-  atomic_fetch_add (&alive, 1);
-  loop.context = aio_context_new ();
-  loop.main_context = g_main_context_new ();
-  g_assert_cmpuint (aio_context_attach (loop.context, loop.main_context), !=, 0);
-  func (&loop);
-  aio_context_detach (loop.context);
-  aio_context_unref (loop.context);
-  g_main_context_unref (loop.main_context);
-}
-
-static void
-in_thread (void *(*func) (void *data),
-           void  *data)
-{
-  pthread_t thread;
-
-  g_assert_cmpint (pthread_create (&thread, NULL, func, data), ==, 0);
-  g_assert_cmpint (pthread_join (thread, NULL), ==, 0);
-}
-
-static guint32
-next_random (guint32 *state)
-{
-  *state ^= *state << 13;
-  *state ^= *state >> 17;
-  *state ^= *state << 5;
-  return *state;
-}
 
 /* ---- Written orders: each callback adds its letter to the trace ---- */
 
@@ -373,7 +290,7 @@ never_inline (Loop *loop)
   schedule_all (&act);
   assert_trace ("");
   assert_all_ran (&act);
-  in_thread (schedule_all_thread, &act);
+  thread_run (schedule_all_thread, &act);
   assert_trace ("");
   assert_all_ran (&act);
 
@@ -416,7 +333,7 @@ home_thread (Loop *loop)
   Act act;
 
   act_init (&act, loop, note_runner);
-  in_thread (schedule_actor_thread, &act);
+  thread_run (schedule_actor_thread, &act);
   loop_iterate (loop, TRUE);
   g_assert_true (pthread_equal (act.runner, pthread_self ()));
   act_clear (&act);
@@ -706,7 +623,7 @@ order_issue_some (Order *order)
 
   for (; n > 0; n--)
     if (next_random (&order->random) % 8 == 0)
-      in_thread (order_issue_thread, order);
+      thread_run (order_issue_thread, order);
     else
       order_issue (order, next_random (&order->random));
 }
@@ -846,7 +763,7 @@ mutex_kind (Loop     *loop,
     {
       /* Blocking over idle ones would take 10 ms for each handful. */
       loop_iterate (loop, !idle);
-      atomic_fetch_add (&alive, 1);
+      aio_test_moved ();
     }
   for (i = 0; i < G_N_ELEMENTS (threads); i++)
     pthread_join (threads[i], NULL);
@@ -885,7 +802,7 @@ main (int    argc,
       char **argv)
 {
   g_test_init (&argc, &argv, NULL);
-  start_watchdog (argv[0]);
+  aio_test_start_watchdog ();
   aio_test_add ("/bh-order/fifo", test_fifo);
   aio_test_add ("/bh-order/kinds", test_fifo_kinds);
   aio_test_add ("/bh-order/idle", test_fifo_idle);

@@ -2,66 +2,9 @@
 /* Race windows held open: built against the library with pause points. At each point of the
  * protocol the thread that passes it is made to do, or to wait for, something else; then comes
  * silence, so that nothing repairs what was lost. */
-#include "aio-test.h"
+#include "bh-test.h"
 
 #include <aioctx-gsource/aio-pause-private.h>
-#include <sched.h>
-#include <stdlib.h>
-#include <time.h>
-
-static atomic_uint alive;
-
-/* Turns a hang into a failure with a name. Long cases raise the count. */
-static void *
-watchdog (void *name)
-{
-  guint seen = 0, seconds = 0;
-
-  while (seconds++ < 60)
-    {
-      sleep (1);
-      if (atomic_load (&alive) != seen)
-        seconds = 0;
-      seen = atomic_load (&alive);
-    }
-  g_printerr ("%s: nothing moved for 60 s\n", (const char *) name);
-  abort ();
-  return NULL;
-}
-
-static void
-start_watchdog (char *name)
-{
-  pthread_t thread;
-
-  g_assert_cmpint (pthread_create (&thread, NULL, watchdog, name), ==, 0);
-  pthread_detach (thread);
-}
-
-static void
-in_thread (void *(*func) (void *data),
-           void  *data)
-{
-  pthread_t thread;
-
-  g_assert_cmpint (pthread_create (&thread, NULL, func, data), ==, 0);
-  g_assert_cmpint (pthread_join (thread, NULL), ==, 0);
-}
-
-static void
-nap (long usec)
-{
-  struct timespec time = { usec / 1000000, usec % 1000000 * 1000 };
-
-  nanosleep (&time, NULL);
-}
-
-static void
-spin_until (atomic_int *flag)
-{
-  while (atomic_load (flag) == 0)
-    nap (20);
-}
 
 /* What happens at the point, once. */
 static void (*act_at_point) (void *data);
@@ -231,7 +174,7 @@ scene_op_thread (void *data)
 static void
 scene_op_in_thread (void *data)
 {
-  in_thread (scene_op_thread, data);
+  thread_run (scene_op_thread, data);
 }
 
 /* The last value was seen, unless a cancel or delete came before it. */
@@ -412,7 +355,7 @@ play (AioPausePoint point,
   scene_iterate (&scene, FALSE);
   scene_check (&scene);
   scene_clear (&scene);
-  atomic_fetch_add (&alive, 1);
+  aio_test_moved ();
 }
 
 static void
@@ -755,15 +698,6 @@ test_cancel_sync (void)
 static atomic_uint nap_seed;
 static _Thread_local guint32 nap_random;
 
-static guint32
-next_random (guint32 *state)
-{
-  *state ^= *state << 13;
-  *state ^= *state >> 17;
-  *state ^= *state << 5;
-  return *state;
-}
-
 static void
 nap_at_random (AioPausePoint point)
 {
@@ -910,7 +844,7 @@ lane_thread (void *data)
       while (atomic_load (&lane->seen) != lane->value || aio_bh_is_scheduled (lane->bh) ||
              atomic_load (&lane->shots_run) != atomic_load (&lane->shots_sent))
         nap (1);
-      atomic_fetch_add (&alive, 1);
+      aio_test_moved ();
     }
   atomic_fetch_sub (&lanes_left, 1);
   aio_context_notify (lane->context);
@@ -981,7 +915,7 @@ main (int    argc,
       char **argv)
 {
   g_test_init (&argc, &argv, NULL);
-  start_watchdog (argv[0]);
+  aio_test_start_watchdog ();
   aio_pause_hook = act_once;
   aio_test_add ("/bh-pauses/signal-anywhere", test_signal_anywhere);
   aio_test_add ("/bh-pauses/thread-anywhere", test_thread_anywhere);

@@ -2,14 +2,12 @@
 /* One bottom half at a time: what scheduling costs and keeps, merging, idle ones, what the poll
  * returns, the timeout, names and dead ones. Order, nesting, cancel and delete have programs of
  * their own. */
-#include "aio-test.h"
+#include "bh-test.h"
 
 #include <sys/mman.h>
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <stdlib.h>
-#include <time.h>
 
 #if defined (__has_feature)
 #if __has_feature (address_sanitizer) || __has_feature (thread_sanitizer)
@@ -105,92 +103,6 @@ g_mutex_lock (GMutex *mutex)
 }
 
 #endif
-
-static atomic_uint alive;
-
-/* Turns a hang into a failure with a name. Long cases raise the count. */
-static void *
-watchdog (void *name)
-{
-  guint seen = 0, seconds = 0;
-
-  while (seconds++ < 60)
-    {
-      sleep (1);
-      if (atomic_load (&alive) != seen)
-        seconds = 0;
-      seen = atomic_load (&alive);
-    }
-  g_printerr ("%s: nothing moved for 60 s\n", (const char *) name);
-  abort ();
-  return NULL;
-}
-
-static void
-start_watchdog (char *name)
-{
-  pthread_t thread;
-
-  g_assert_cmpint (pthread_create (&thread, NULL, watchdog, name), ==, 0);
-  pthread_detach (thread);
-}
-
-/* One of the ways to run a context: its own poll, or a GMainContext. */
-typedef struct
-{
-  AioContext *context;
-  GMainContext *main_context;
-} Loop;
-
-static gboolean
-loop_iterate (Loop     *loop,
-              gboolean  blocking)
-{
-  return loop->main_context != NULL ? g_main_context_iteration (loop->main_context, blocking)
-                                    : aio_context_poll (loop->context, blocking);
-}
-
-static void
-both_ways (void (*func) (Loop *loop))
-{
-  Loop loop = { aio_context_new (), NULL };
-
-  func (&loop);
-  aio_context_unref (loop.context);
-
-  atomic_fetch_add (&alive, 1);
-  loop.context = aio_context_new ();
-  loop.main_context = g_main_context_new ();
-  g_assert_cmpuint (aio_context_attach (loop.context, loop.main_context), !=, 0);
-  func (&loop);
-  aio_context_detach (loop.context);
-  aio_context_unref (loop.context);
-  g_main_context_unref (loop.main_context);
-}
-
-static void
-in_thread (void *(*func) (void *data),
-           void  *data)
-{
-  pthread_t thread;
-
-  g_assert_cmpint (pthread_create (&thread, NULL, func, data), ==, 0);
-  g_assert_cmpint (pthread_join (thread, NULL), ==, 0);
-}
-
-static void
-nap (long usec)
-{
-  struct timespec time = { usec / 1000000, usec % 1000000 * 1000 };
-
-  nanosleep (&time, NULL);
-}
-
-static void
-count_run (gpointer data)
-{
-  ++*(guint *) data;
-}
 
 /* ---- What schedule, schedule_idle, cancel and notify cost and keep (C1) ---- */
 
@@ -293,10 +205,10 @@ test_clean_awake (void)
                   "met the library, between iterations, in a callback");
   skip_costs ();
   assert_pairs_clean (&target);
-  in_thread (assert_pairs_clean_thread, &target);
+  thread_run (assert_pairs_clean_thread, &target);
   aio_bh_poll (context);
   assert_pairs_clean (&target);
-  in_thread (assert_pairs_clean_thread, &target);
+  thread_run (assert_pairs_clean_thread, &target);
   outer.bh = aio_bh_new (context, assert_pairs_clean_callback, &target);
   aio_bh_schedule (outer.bh);
   g_assert_cmpint (aio_bh_poll (context), ==, 1);
@@ -446,7 +358,7 @@ rerun_cb (gpointer data)
   rerun->seen = rerun->written;
   rerun->pending[0] = aio_bh_is_scheduled (rerun->bh);
   if (rerun->runs++ % 2 == 0)
-    in_thread (write_and_schedule, rerun);
+    thread_run (write_and_schedule, rerun);
   rerun->pending[1] = aio_bh_is_scheduled (rerun->bh);
 }
 
@@ -483,8 +395,8 @@ other_thread (Loop *loop)
   Rerun rerun = { .runs = 1 };
 
   rerun.bh = aio_bh_new (loop->context, rerun_cb, &rerun);
-  in_thread (write_and_schedule, &rerun);
-  in_thread (write_and_schedule, &rerun);
+  thread_run (write_and_schedule, &rerun);
+  thread_run (write_and_schedule, &rerun);
   g_assert_cmpuint (rerun.runs, ==, 1);
   while (rerun.runs == 1)
     loop_iterate (loop, TRUE);
@@ -701,7 +613,7 @@ test_promotion_wakes (void)
   aio_bh_schedule_idle (bh);
   g_assert_cmpint (aio_context_get_timeout_ns (context), >, 0);
   g_assert_false (is_readable (fd));
-  in_thread (schedule_thread, bh);
+  thread_run (schedule_thread, bh);
   g_assert_true (is_readable (fd));
   g_assert_true (aio_context_dispatch (context));
   g_assert_cmpuint (runs, ==, 1);
@@ -710,7 +622,7 @@ test_promotion_wakes (void)
   aio_bh_cancel (bh);
   g_assert_cmpint (aio_context_get_timeout_ns (context), <, 0);
   g_assert_false (is_readable (fd));
-  in_thread (schedule_thread, bh);
+  thread_run (schedule_thread, bh);
   g_assert_true (is_readable (fd));
   g_assert_true (aio_context_dispatch (context));
   g_assert_cmpuint (runs, ==, 2);
@@ -738,7 +650,7 @@ test_promotion_wakes_source (void)
   g_assert_cmpint (timeout, >, 0);
   g_assert_cmpint (timeout, <=, 10);
   g_assert_cmpint (g_poll (fds, n, 0), ==, 0);
-  in_thread (schedule_thread, bh);
+  thread_run (schedule_thread, bh);
   g_assert_cmpint (g_poll (fds, n, 0), >, 0);
   g_assert_true (g_main_context_check (main_context, G_MAXINT, fds, n));
   g_main_context_dispatch (main_context);
@@ -845,7 +757,7 @@ test_poll_result (void)
   g_assert_cmpint (aio_bh_poll (context), ==, 1);
   g_assert_cmpuint (runs, ==, 8);
 
-  in_thread (delete_thread, aio_bh_new_full (context, "gone", ignore_run, &destroyed,
+  thread_run (delete_thread, aio_bh_new_full (context, "gone", ignore_run, &destroyed,
                                              destroy_count));
   g_assert_cmpint (aio_bh_poll (context), ==, 0);
   g_assert_cmpuint (destroyed, ==, 1);
@@ -1220,7 +1132,7 @@ main (int    argc,
       char **argv)
 {
   g_test_init (&argc, &argv, NULL);
-  start_watchdog (argv[0]);
+  aio_test_start_watchdog ();
   aio_test_add ("/bh/clean/awake", test_clean_awake);
   aio_test_add ("/bh/clean/asleep", test_clean_asleep);
   aio_test_add ("/bh/clean/full", test_clean_full);

@@ -906,7 +906,7 @@ mix_kinds (Loop  *loop,
                  limit, n_bhs, n_fds, n_timers);
     }
   stage_clear (&stage);
-  loop_moved ();
+  aio_test_moved ();
 }
 
 static void
@@ -1249,9 +1249,9 @@ test_flood (Loop *loop)
   g_test_summary ("C16, C3: beside a flood from two threads each source gets its turn, at the same "
                   "and at lower priority; and of the flood nothing is dropped or doubled");
   live_beside_flood (loop, 64, 0);
-  loop_moved ();
+  aio_test_moved ();
   live_beside_flood (loop, 0, 200);
-  loop_moved ();
+  aio_test_moved ();
   live_beside_flood (loop, 1, 1);
 }
 

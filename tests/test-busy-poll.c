@@ -479,7 +479,7 @@ kick (void *data)
       if (i % 8 == 0)
         g_usleep (i % 100);
       if (i % 256 == 0)
-        loop_moved ();
+        aio_test_moved ();
     }
   atomic_store (&kicks->over, TRUE);
   aio_context_notify (kicks->loop->context);
@@ -813,7 +813,7 @@ test_two_busy (void)
         g_usleep (1000);
       for (side = 0; side < 2; side++)
         aio_io_thread_unref (court.players[side].thread);
-      loop_moved ();
+      aio_test_moved ();
     }
 }
 

@@ -3,10 +3,7 @@
  * epoll or poll loop. */
 #include "aio-test.h"
 #include <poll.h>
-#include <signal.h>
-#include <stdio.h>
 #include <sys/epoll.h>
-#include <sys/time.h>
 
 #define SILENCE_USEC 20000
 
@@ -17,23 +14,6 @@ typedef struct
   AioBH *bh;
   atomic_int flag;
 } Other;
-
-static void
-hung (int signum)
-{
-  dprintf (STDOUT_FILENO, "Bail out! %s hung for 60 s\n", g_test_get_path ());
-  abort ();
-}
-
-static gboolean interrupted;
-
-static void
-watch (void)
-{
-  /* Both share one timer: under the signals their handler counts the time. */
-  if (!interrupted)
-    alarm (60);
-}
 
 static void
 count (gpointer data)
@@ -53,22 +33,6 @@ never (gpointer data)
   if (data != NULL)
     ++*(int *) data;
   return FALSE;
-}
-
-static pthread_t
-start (void *(*func) (void *),
-       void *data)
-{
-  pthread_t thread;
-
-  g_assert_cmpint (pthread_create (&thread, NULL, func, data), ==, 0);
-  return thread;
-}
-
-static void
-join (pthread_t thread)
-{
-  g_assert_cmpint (pthread_join (thread, NULL), ==, 0);
 }
 
 static void
@@ -162,7 +126,6 @@ test_poll_nothing (void)
 
   g_test_summary ("C11: poll (FALSE) never blocks, and with nothing to do it is no progress");
 
-  watch ();
   for (i = 0; i < 1000; i++)
     g_assert_false (aio_context_poll (context, FALSE));
   g_assert_cmpint (aio_bh_poll (context), ==, 0);
@@ -177,7 +140,6 @@ test_poll_pending (void)
 
   g_test_summary ("C11: a poll that starts with a normal BH pending runs it and returns TRUE");
 
-  watch ();
   aio_bh_schedule (bh);
   g_assert_true (aio_context_poll (context, FALSE));
   g_assert_cmpint (ran, ==, 1);
@@ -215,10 +177,9 @@ test_poll_pending_elsewhere (void)
 
   g_test_summary ("C11: so does one whose schedule happened before it in another thread");
 
-  watch ();
   for (i = 1; i <= 30; i++)
     {
-      join (start (schedule_now, &other));
+      thread_join (thread_start (schedule_now, &other));
       if (i % 3 == 0)
         g_assert_cmpint (aio_bh_poll (context), ==, 1);
       else
@@ -250,13 +211,12 @@ test_poll_blocks (void)
 
   g_test_summary ("C11: poll (TRUE) sleeps until something ran; that poll and no earlier is TRUE");
 
-  watch ();
-  thread = start (schedule_later, &other);
+  thread = thread_start (schedule_later, &other);
   while (!aio_context_poll (context, TRUE))
     g_assert_cmpint (ran, ==, 0);
   g_assert_cmpint (ran, ==, 1);
   g_assert_cmpint (atomic_load (&other.flag), ==, 1);
-  join (thread);
+  thread_join (thread);
   aio_bh_delete (bh);
 }
 
@@ -310,7 +270,7 @@ test_poll_progress (void)
   other.bh = aio_bh_new_full (context, "deleted", count, &ran, count);
   aio_bh_schedule (other.bh);
   gone = ran;
-  join (start (delete_now, &other));
+  thread_join (thread_start (delete_now, &other));
   g_assert_false (aio_context_poll (context, FALSE));
   g_assert_cmpint (ran, ==, gone + 1);
 }
@@ -335,11 +295,10 @@ test_poll_notified (void)
 
   g_test_summary ("C11, C12: poll (TRUE) returns when notify was called, and that is no progress");
 
-  watch ();
-  thread = start (notify_later, &other);
+  thread = thread_start (notify_later, &other);
   while (!atomic_load (&other.flag))
     g_assert_false (aio_context_poll (context, TRUE));
-  join (thread);
+  thread_join (thread);
 
   aio_context_notify (context);
   g_assert_false (aio_context_poll (context, TRUE));
@@ -355,7 +314,6 @@ test_until_values (void)
   g_test_summary ("C11: poll_until returns the predicate's last value; 0 is one pass that does not "
                   "block, a timeout ends it");
 
-  watch ();
   ran = 1;
   g_assert_true (aio_context_poll_until (context, is_positive, &ran, -1));
   g_assert_true (aio_context_poll_until (context, is_positive, &ran, 0));
@@ -398,7 +356,6 @@ test_until_many_passes (void)
 
   g_test_summary ("C11: poll_until goes on for ever if told so; with 0 it makes one pass only");
 
-  watch ();
   countdown.bh = aio_bh_new (context, count_down, &countdown);
   aio_bh_schedule (countdown.bh);
   g_assert_false (aio_context_poll_until (context, is_positive, &countdown.done, 0));
@@ -431,15 +388,14 @@ test_until_notified (void)
 
   g_test_summary ("C11, C12: a notify makes poll_until ask again");
 
-  watch ();
-  thread = start (notify_later, &other);
+  thread = thread_start (notify_later, &other);
   g_assert_true (aio_context_poll_until (context, flag_is_set, &other, -1));
-  join (thread);
+  thread_join (thread);
 
   atomic_store (&other.flag, 0);
-  thread = start (notify_later, &other);
+  thread = thread_start (notify_later, &other);
   g_assert_true (aio_context_poll_until (context, flag_is_set, &other, 50 * G_USEC_PER_SEC));
-  join (thread);
+  thread_join (thread);
 }
 
 typedef struct
@@ -609,7 +565,7 @@ test_foreign_fd (void)
 
   g_assert_cmpint (aio_context_get_timeout_ns (context), ==, -1);
   g_assert_false (fd_is_readable (context));
-  join (start (schedule_now, &other));
+  thread_join (thread_start (schedule_now, &other));
   g_assert_true (fd_is_readable (context));
   g_assert_true (aio_context_dispatch (context));
   g_assert_cmpint (ran, ==, 1);
@@ -665,10 +621,9 @@ test_foreign_loops (void)
 
   g_test_summary ("C18: get_fd, get_timeout_ns and dispatch serve a foreign poll and epoll loop");
 
-  watch ();
   g_assert_cmpint (epoll_ctl (epfd, EPOLL_CTL_ADD, aio_context_get_fd (context), &event), ==, 0);
   other.bh = aio_bh_new (context, acknowledge, &other);
-  thread = start (keep_scheduling, &other);
+  thread = thread_start (keep_scheduling, &other);
   while (atomic_load (&other.flag) < 500)
     {
       if (round++ % 2 == 0)
@@ -676,7 +631,7 @@ test_foreign_loops (void)
       else
         epoll_and_dispatch (context, epfd);
     }
-  join (thread);
+  thread_join (thread);
   close (epfd);
   aio_bh_delete (other.bh);
 }
@@ -690,7 +645,6 @@ test_foreign_idle (void)
 
   g_test_summary ("C5, C18: a foreign loop that obeys the timeout runs idle BHs without an event");
 
-  watch ();
   for (i = 1; i <= 5; i++)
     {
       aio_bh_schedule_idle (bh);
@@ -779,7 +733,6 @@ test_no_spin (void)
 
   g_test_summary ("R15, C14: with nothing due a blocking poll sleeps, whatever was before");
 
-  watch ();
   for (i = 0; i < G_N_ELEMENTS (states); i++)
     {
       g_autoptr (AioContext) context = aio_context_new ();
@@ -815,7 +768,6 @@ test_idle_pace (void)
 
   g_test_summary ("C14, R13, R15: an idle BH that schedules itself costs at most 100 wakeups/s");
 
-  watch ();
   countdown.bh = aio_bh_new (context, again_idle, &countdown);
   aio_bh_schedule_idle (countdown.bh);
   aio_context_poll_until (context, never, &asked, 300000);
@@ -856,37 +808,22 @@ static const struct
   { "/context/idle-pace", test_idle_pace, TRUE },
 };
 
-/* The signal may come to any thread. */
-static atomic_int ticks;
-
-static void
-tick (int signum)
-{
-  if (atomic_fetch_add (&ticks, 1) > 60000)
-    hung (signum);
-}
-
 static void
 test_interrupted (void)
 {
-  struct itimerval kilohertz = { { 0, 1000 }, { 0, 1000 } }, off = { 0 };
-  struct sigaction action = { .sa_handler = tick }, old;
   guint i;
 
-  g_test_summary ("R25: the whole program again under a SIGALRM every millisecond");
+  g_test_summary ("R25: the whole program again under a signal every millisecond");
 
-  g_assert_cmpint (sigaction (SIGALRM, &action, &old), ==, 0);
-  interrupted = TRUE;
-  setitimer (ITIMER_REAL, &kilohertz, NULL);
+  aio_test_interrupt (TRUE);
   for (i = 0; i < G_N_ELEMENTS (cases); i++)
     {
       if (!cases[i].counts_wakeups)
         cases[i].func ();
+      aio_test_moved ();
     }
-  setitimer (ITIMER_REAL, &off, NULL);
-  interrupted = FALSE;
-  sigaction (SIGALRM, &old, NULL);
-  g_assert_cmpint (atomic_load (&ticks), >, 0);
+  aio_test_interrupt (FALSE);
+  g_assert_cmpuint (atomic_load (&aio_test_n_signals), >, 0);
 }
 
 int
@@ -896,7 +833,7 @@ main (int    argc,
   guint i;
 
   g_test_init (&argc, &argv, NULL);
-  signal (SIGALRM, hung);
+  aio_test_start_watchdog ();
   /* An I/O thread would make it, and GLib keeps it: not a descriptor that leaked. */
   g_main_context_default ();
   for (i = 0; i < G_N_ELEMENTS (cases); i++)

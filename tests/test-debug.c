@@ -277,11 +277,6 @@ test_empty (void)
 /* --- Each key --------------------------------------------------------------------------------- */
 
 static void
-nothing (gpointer data)
-{
-}
-
-static void
 leave_things (void)
 {
   g_autoptr (AioContext) dropped G_GNUC_UNUSED = aio_context_new_full ("dropped", NULL);

@@ -12,11 +12,6 @@
 #define HOUR_NS (G_GINT64_CONSTANT (3600) * 1000000000)
 
 static void
-nothing (gpointer data)
-{
-}
-
-static void
 assert_has (const char *text,
             const char *part)
 {

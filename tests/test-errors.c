@@ -3,28 +3,14 @@
  * object, and changes nothing. */
 #include "aio-test.h"
 #include <fcntl.h>
-#include <signal.h>
-#include <stdio.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
 static void
-hung (int signum)
-{
-  dprintf (STDOUT_FILENO, "Bail out! %s hung for 60 s\n", g_test_get_path ());
-  abort ();
-}
-
-static void
 count (gpointer data)
 {
   ++*(int *) data;
-}
-
-static void
-nothing (gpointer data)
-{
 }
 
 static gboolean
@@ -202,7 +188,6 @@ test_io_thread_without_fds (void)
 {
   g_test_summary ("C27, R22: the same for an I/O thread, which needs several");
 
-  alarm (60);
   g_main_context_default ();
   starve_io_threads ();
 }
@@ -284,7 +269,6 @@ test_io_thread_rounds (void)
 
   g_test_summary ("C27: the same for I/O threads");
 
-  alarm (60);
   for (i = 0; i < n; i++)
     {
       AioIOThread *thread = aio_io_thread_new (NULL, NULL);
@@ -292,7 +276,7 @@ test_io_thread_rounds (void)
       g_assert_true (aio_context_post (aio_io_thread_get_context (thread), count, &ran, NULL));
       aio_io_thread_unref (thread);
       if (i % 100 == 0)
-        alarm (60);
+        aio_test_moved ();
     }
   g_assert_cmpint (ran, ==, n);
 }
@@ -503,7 +487,6 @@ test_wrong_thread (void)
   g_test_summary ("C28, C17: what is for the home thread is a g_critical in another one while that "
                   "iterates, names the context and changes nothing");
 
-  alarm (60);
   g_assert_cmpint (pthread_create (&thread, NULL, iterate_and_stay, &gate), ==, 0);
   while (atomic_load (&gate.step) == 0)
     g_usleep (100);
@@ -542,7 +525,6 @@ test_stop_inside (void)
 
   g_test_summary ("C28, C26: an I/O thread that stops itself gets a g_critical and runs on");
 
-  alarm (60);
   g_assert_true (aio_context_post (context, stop_inside, thread, NULL));
   g_assert_true (aio_context_post (context, note_end, &step, NULL));
   while (atomic_load (&step) == 0)
@@ -556,7 +538,7 @@ main (int    argc,
       char **argv)
 {
   g_test_init (&argc, &argv, NULL);
-  signal (SIGALRM, hung);
+  aio_test_start_watchdog ();
   /* An I/O thread would make it, and GLib keeps it: not a descriptor that leaked. */
   if (!g_test_subprocess ())
     g_main_context_default ();

@@ -684,8 +684,7 @@ try_once (const Scenario *scenario,
 
   g_snprintf (name, sizeof name, "%s: call %d, no. %d%s, %s", g_test_get_path (), present.call,
               present_n, present_lasts ? " and on" : "", g_strerror (present.reason));
-  atomic_store (&loop_case_name, name);
-  loop_moved ();
+  aio_test_moved ();
   loop_init (&loop, way, "faulty");
   scenario->run (&loop);
   relent ();

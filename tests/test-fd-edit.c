@@ -822,7 +822,7 @@ churn_run (void *data)
         }
       /* A pipe holds more than this even if nobody reads. */
       if (i % 1024 == 0)
-        loop_moved ();
+        aio_test_moved ();
     }
   for (i = 0; i < N_CHURNED; i++)
     churn_set (churn, i, i % 2 ? KIND_A : KIND_B);

@@ -384,7 +384,7 @@ test_races (void)
   for (i = 0; i < n; i++)
     {
       race_once (context, i % 2 != 0);
-      loop_moved ();
+      aio_test_moved ();
     }
   aio_context_unref (context);
 }

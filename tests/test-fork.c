@@ -43,11 +43,6 @@ count (gpointer data)
   ++*(int *) data;
 }
 
-static void
-nothing (gpointer data)
-{
-}
-
 static gboolean
 never (gpointer data)
 {

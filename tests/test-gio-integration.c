@@ -154,7 +154,7 @@ static void
 go_on (Rig   *rig,
        guint  n_runs)
 {
-  loop_moved ();
+  aio_test_moved ();
   rig->winding_down = rig->winding_down || (all_answered (rig) && all_had_rounds (rig));
   if (!rig->winding_down)
     lend (&rig->loads[BOTTOM], n_runs);
@@ -903,7 +903,6 @@ run_case (void (*run) (void))
 {
   guint before;
 
-  atomic_store (&loop_case_name, g_test_get_path ());
   if (!begin_bus_daemon ())
     {
       g_test_skip ("there is no dbus-daemon");

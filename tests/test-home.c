@@ -1,15 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Which thread is a context's home, how the home moves, and what happens to those who are not. */
 #include "aio-test.h"
-#include <signal.h>
-#include <stdio.h>
-
-static void
-hung (int signum)
-{
-  dprintf (STDOUT_FILENO, "Bail out! %s hung for 60 s\n", g_test_get_path ());
-  abort ();
-}
 
 static void
 count (gpointer data)
@@ -21,29 +12,6 @@ static gboolean
 never (gpointer data)
 {
   return FALSE;
-}
-
-static pthread_t
-start (void *(*func) (void *),
-       void *data)
-{
-  pthread_t thread;
-
-  g_assert_cmpint (pthread_create (&thread, NULL, func, data), ==, 0);
-  return thread;
-}
-
-static void
-join (pthread_t thread)
-{
-  g_assert_cmpint (pthread_join (thread, NULL), ==, 0);
-}
-
-static void
-run_in_thread (void *(*func) (void *),
-               void *data)
-{
-  join (start (func, data));
 }
 
 static void *
@@ -71,7 +39,7 @@ test_fresh (void)
   g_test_summary ("C17: a fresh context has no home thread");
 
   g_assert_false (aio_context_is_home_thread (context));
-  run_in_thread (is_not_home, context);
+  thread_run (is_not_home, context);
   aio_bh_schedule (bh);
   aio_context_notify (context);
   g_assert_nonnull (aio_context_get_source (context));
@@ -132,7 +100,7 @@ test_iterating (void)
       aio_bh_schedule_oneshot (context, count, &(int) { 0 });
       iterators[i] (context);
       g_assert_true (aio_context_is_home_thread (context));
-      run_in_thread (is_not_home, context);
+      thread_run (is_not_home, context);
       g_assert_true (aio_context_is_home_thread (context));
     }
 }
@@ -175,13 +143,12 @@ test_moves (void)
 
   g_test_summary ("C17: home until another thread iterates, then that one is");
 
-  alarm (60);
-  thread = start (was_home_once, &steps);
+  thread = thread_start (was_home_once, &steps);
   wait_for_step (&steps, 1);
   g_assert_false (aio_context_is_home_thread (context));
   poll_here (context);
   atomic_store (&steps.step, 2);
-  join (thread);
+  thread_join (thread);
   g_assert_false (aio_context_is_home_thread (context));
   poll_here (context);
 }
@@ -213,10 +180,9 @@ test_owner (void)
   g_test_summary ("C17: while attached it is the owner of the GMainContext; a poll in another "
                   "thread is a g_critical, and FALSE");
 
-  alarm (60);
   poll_here (context);
   aio_context_attach (context, loop);
-  thread = start (own_for_a_while, &steps);
+  thread = thread_start (own_for_a_while, &steps);
   wait_for_step (&steps, 1);
   g_assert_false (aio_context_is_home_thread (context));
   aio_bh_schedule_oneshot (context, count, &ran);
@@ -226,7 +192,7 @@ test_owner (void)
   g_assert_cmpint (ran, ==, 0);
 
   atomic_store (&steps.step, 2);
-  join (thread);
+  thread_join (thread);
   g_assert_true (aio_context_poll (context, TRUE));
   g_assert_cmpint (ran, ==, 1);
   g_assert_true (aio_context_is_home_thread (context));
@@ -253,7 +219,7 @@ check_locked_out (gpointer data)
 {
   Steps *steps = data;
 
-  run_in_thread (cannot_acquire, steps->loop);
+  thread_run (cannot_acquire, steps->loop);
   atomic_store (&steps->step, 2);
 }
 
@@ -309,9 +275,9 @@ test_free_for_all (void)
                   "while nobody iterates");
 
   home_functions (fresh);
-  run_in_thread (home_functions, fresh);
+  thread_run (home_functions, fresh);
   poll_here (resting);
-  run_in_thread (home_functions, resting);
+  thread_run (home_functions, resting);
   g_assert_cmpint (aio_context_get_priority (resting), ==, 7);
 }
 
@@ -371,15 +337,14 @@ test_two_at_once (void)
   g_test_summary ("C17: the second thread that iterates gets a g_critical that names the context, "
                   "and FALSE");
 
-  alarm (60);
-  thread = start (iterate_and_stay, &steps);
+  thread = thread_start (iterate_and_stay, &steps);
   wait_for_step (&steps, 1);
   aio_bh_schedule_oneshot (context, count, &ran);
   refuse_all (context);
   g_assert_cmpint (ran, ==, 0);
   g_assert_false (aio_context_is_home_thread (context));
   atomic_store (&steps.step, 2);
-  join (thread);
+  thread_join (thread);
   g_assert_true (aio_context_poll (context, TRUE));
   g_assert_cmpint (ran, ==, 1);
 }
@@ -420,13 +385,12 @@ test_second_while_asleep (void)
 
   g_test_summary ("C17: also while the first one sleeps in its poll, which goes on sleeping well");
 
-  alarm (60);
-  thread = start (sleep_in_poll, &steps);
+  thread = thread_start (sleep_in_poll, &steps);
   wait_for_step (&steps, 1);
   g_usleep (20000);
   refuse_all (context);
   aio_bh_schedule_oneshot (context, end_sleep, &steps);
-  join (thread);
+  thread_join (thread);
 }
 
 static void
@@ -439,7 +403,6 @@ test_io_thread (void)
   g_test_summary ("C17, C26: an I/O thread's context has its home thread from creation until stop "
                   "returns");
 
-  alarm (60);
   g_assert_false (aio_context_is_home_thread (context));
   refuse_all (context);
   aio_io_thread_stop (thread);
@@ -551,7 +514,6 @@ test_schedule_during_move (void)
 
   g_test_summary ("C17, C3: other threads, the old home too, may go on scheduling during a move");
 
-  alarm (60);
   relay.goal = g_test_thorough () ? 1000000 : 20000;
   for (i = 0; i < 2; i++)
     {
@@ -559,9 +521,9 @@ test_schedule_during_move (void)
       relay.bhs[i] = aio_bh_new (relay.context, count, &ran);
     }
   for (i = 0; i < 2; i++)
-    threads[i] = start (run_relay, &relay.runners[i]);
+    threads[i] = thread_start (run_relay, &relay.runners[i]);
   for (i = 0; i < 2; i++)
-    join (threads[i]);
+    thread_join (threads[i]);
 
   while (aio_context_poll (relay.context, FALSE))
     ;
@@ -580,7 +542,7 @@ main (int    argc,
       char **argv)
 {
   g_test_init (&argc, &argv, NULL);
-  signal (SIGALRM, hung);
+  aio_test_start_watchdog ();
   /* An I/O thread would make it, and GLib keeps it: not a descriptor that leaked. */
   g_main_context_default ();
   aio_test_add ("/home/fresh", test_fresh);

@@ -415,7 +415,7 @@ test_cancel_races (void)
       thread_join (canceller);
       answer_clear (&answer);
       g_object_unref (cancellable);
-      loop_moved ();
+      aio_test_moved ();
     }
   g_test_message ("%u of %u ran", n_ran, n);
 }
@@ -464,7 +464,7 @@ test_stop_races (void)
         answer_assert_failed (&answer, G_IO_ERROR_CLOSED);
       n_ran += answer.counted.n;
       answer_clear (&answer);
-      loop_moved ();
+      aio_test_moved ();
     }
   g_assert_cmpuint (n_ran, ==, n - (n + 3) / 4);
 }

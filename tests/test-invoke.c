@@ -364,7 +364,7 @@ test_cancel_races (void)
   for (i = 0; i < n; i++)
     {
       race_cancel_once (context, (guint) g_test_rand_int_range (0, 4000), &n_ran);
-      loop_moved ();
+      aio_test_moved ();
     }
   g_test_message ("%u of %u ran", n_ran, n);
 }
@@ -427,7 +427,7 @@ test_nested (void)
   for (i = 0; i < n; i++)
     {
       run_circle (2 + i % 2);
-      loop_moved ();
+      aio_test_moved ();
     }
 }
 
@@ -481,7 +481,7 @@ test_across (void)
       io_settle (green);
       g_assert_cmpuint (sides[0].n_calls, ==, 1);
       g_assert_cmpuint (sides[1].n_calls, ==, 1);
-      loop_moved ();
+      aio_test_moved ();
     }
 }
 
@@ -674,7 +674,7 @@ test_main_owners_across (void)
   for (i = 0; i < n; i++)
     {
       owners_across ();
-      loop_moved ();
+      aio_test_moved ();
     }
 }
 
@@ -727,7 +727,7 @@ use_many_times (void *data)
   for (i = 0; i < LENT_ROUNDS; i++)
     {
       g_assert_true (aio_context_invoke_sync (lent->context, use_lent, lent, NULL, NULL));
-      loop_moved ();
+      aio_test_moved ();
     }
   return NULL;
 }
@@ -847,7 +847,7 @@ test_stop_races (void)
       g_assert_cmpuint (counted.n, ==, caller.result ? 1 : 0);
       n_ran += counted.n;
       aio_io_thread_unref (thread);
-      loop_moved ();
+      aio_test_moved ();
     }
   g_test_message ("%u of %u ran", n_ran, n);
 }

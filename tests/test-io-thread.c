@@ -1,41 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* I/O threads: what runs in them, and how they end. */
 #include "aio-test.h"
-#include <signal.h>
-#include <stdio.h>
-
-static void
-hung (int signum)
-{
-  dprintf (STDOUT_FILENO, "Bail out! %s hung for 60 s\n", g_test_get_path ());
-  abort ();
-}
 
 static void
 count (gpointer data)
 {
   atomic_fetch_add ((atomic_int *) data, 1);
-}
-
-static void
-nothing (gpointer data)
-{
-}
-
-static pthread_t
-start (void *(*func) (void *),
-       void *data)
-{
-  pthread_t thread;
-
-  g_assert_cmpint (pthread_create (&thread, NULL, func, data), ==, 0);
-  return thread;
-}
-
-static void
-join (pthread_t thread)
-{
-  g_assert_cmpint (pthread_join (thread, NULL), ==, 0);
 }
 
 static void
@@ -63,7 +33,6 @@ fixture_init (Fixture *fixture)
   *fixture = (Fixture) { .thread = aio_io_thread_new ("worker", NULL) };
   g_assert_nonnull (fixture->thread);
   fixture->context = aio_io_thread_get_context (fixture->thread);
-  alarm (60);
 }
 
 static void
@@ -207,11 +176,11 @@ test_stop_from_all_sides (void)
       fixture_init (&fixture);
       g_assert_true (aio_context_post (fixture.context, count, &fixture.ran, NULL));
       for (i = 0; i < G_N_ELEMENTS (threads); i++)
-        threads[i] = start (stop_it, &fixture);
+        threads[i] = thread_start (stop_it, &fixture);
       aio_io_thread_stop (fixture.thread);
       g_assert_cmpint (atomic_load (&fixture.ran), ==, 1);
       for (i = 0; i < G_N_ELEMENTS (threads); i++)
-        join (threads[i]);
+        thread_join (threads[i]);
       aio_io_thread_unref (fixture.thread);
     }
 }
@@ -275,13 +244,13 @@ stop_in_midpass (Fixture *fixture)
   g_assert_true (aio_context_post (fixture->context, wait_inside, fixture, NULL));
   wait_for (&fixture->step, 1);
   aio_bh_schedule (fixture->bhs[0]);
-  stopper = start (stop_it, fixture);
+  stopper = thread_start (stop_it, fixture);
   while (aio_context_post (fixture->context, nothing, NULL, NULL))
     g_usleep (100);
   g_assert_false (aio_context_post (fixture->context, nothing, &dropped, count));
   g_assert_cmpint (atomic_load (&dropped), ==, 1);
   atomic_store (&fixture->step, 2);
-  join (stopper);
+  thread_join (stopper);
 }
 
 static void
@@ -340,13 +309,13 @@ test_not_what_nests (void)
       fixture.bhs[0] = aio_bh_new (fixture.context, count, &fixture.ran);
       g_assert_true (aio_context_post (fixture.context, schedule_and_nest, &fixture, NULL));
       wait_for (&fixture.step, 1);
-      stopper = start (stop_it, &fixture);
+      stopper = thread_start (stop_it, &fixture);
       while (aio_context_post (fixture.context, nothing, NULL, NULL))
         g_usleep (100);
       /* The mark behind which nothing runs comes right after the first post that is refused. */
       g_usleep (20000);
       atomic_store (&fixture.step, 2);
-      join (stopper);
+      thread_join (stopper);
       g_assert_cmpint (atomic_load (&fixture.ran), ==, 0);
       g_assert_true (aio_bh_is_scheduled (fixture.bhs[0]));
       aio_bh_delete (fixture.bhs[0]);
@@ -378,11 +347,11 @@ test_stop_while_nested (void)
   g_assert_true (aio_context_post (fixture.context, iterate_nested, &fixture, NULL));
   wait_for (&fixture.step, 1);
   aio_bh_schedule_oneshot (fixture.context, count, &fixture.ran);
-  stopper = start (stop_it, &fixture);
+  stopper = thread_start (stop_it, &fixture);
   while (aio_context_post (fixture.context, nothing, NULL, NULL))
     g_usleep (100);
   atomic_store (&fixture.step, 2);
-  join (stopper);
+  thread_join (stopper);
   g_assert_cmpint (atomic_load (&fixture.ran), ==, 2);
   aio_io_thread_unref (fixture.thread);
 }
@@ -654,7 +623,7 @@ race_once (guint n_posters,
   for (i = 0; i < n_posters; i++)
     {
       posters[i] = (Poster) { .fixture = &fixture, .go = &go };
-      threads[i] = start (post_until_refused, &posters[i]);
+      threads[i] = thread_start (post_until_refused, &posters[i]);
     }
   atomic_store (&go, 1);
   if (delay > 0)
@@ -662,7 +631,7 @@ race_once (guint n_posters,
   aio_io_thread_stop (fixture.thread);
   for (i = 0; i < n_posters; i++)
     {
-      join (threads[i]);
+      thread_join (threads[i]);
       g_assert_cmpint (posters[i].ran, ==, posters[i].accepted);
       g_assert_cmpint (atomic_load (&posters[i].dropped), ==, posters[i].posted);
       g_assert_cmpint (posters[i].posted, ==, posters[i].accepted + 1);
@@ -686,7 +655,7 @@ main (int    argc,
       char **argv)
 {
   g_test_init (&argc, &argv, NULL);
-  signal (SIGALRM, hung);
+  aio_test_start_watchdog ();
   /* An I/O thread would make it, and GLib keeps it: not a descriptor that leaked. */
   g_main_context_default ();
   aio_test_count_threads ();

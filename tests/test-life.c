@@ -58,11 +58,6 @@ count (gpointer data)
 }
 
 static void
-nothing (gpointer data)
-{
-}
-
-static void
 run_in_thread (void *(*func) (void *),
                void *data)
 {

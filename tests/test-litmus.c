@@ -8,9 +8,6 @@
 #include "aio-test.h"
 
 #include <aioctx-gsource/aio-bh-private.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
 
 #define N_PAIRS 512
 
@@ -35,13 +32,6 @@ typedef struct
   _Alignas (64) atomic_int begun;
   _Alignas (64) atomic_int ended;
 } Match;
-
-static void
-hung (int signum)
-{
-  dprintf (STDOUT_FILENO, "Bail out! %s hung for 60 s\n", g_test_get_path ());
-  abort ();
-}
 
 /* Spins, as the threads are to meet; but not for long, as there may be one processor only. */
 static void
@@ -138,14 +128,13 @@ run_match (Side producer,
   for (int i = 1; i <= match.n_batches; i++)
     {
       if (i % 1024 == 1)
-        alarm (60);
+        aio_test_moved ();
       reset (match.pairs);
       atomic_store_explicit (&match.begun, i, memory_order_release);
       play (match.pairs, sleeper, any_delay (&seed));
       await (&match.ended, i);
       lost += count_lost (match.pairs);
     }
-  alarm (0);
   g_assert_cmpint (pthread_join (thread, NULL), ==, 0);
   g_aligned_free (match.pairs);
   g_test_message ("%d rounds, %d lost", match.n_batches * N_PAIRS, lost);
@@ -251,7 +240,7 @@ main (int    argc,
       char **argv)
 {
   g_test_init (&argc, &argv, NULL);
-  signal (SIGALRM, hung);
+  aio_test_start_watchdog ();
   aio_test_add ("/litmus/push", test_push);
   aio_test_add ("/litmus/promote", test_promote);
   aio_test_add ("/litmus/no-fence", test_no_fence);

@@ -55,11 +55,6 @@ give_ring (void *data)
 }
 
 static void
-nothing (gpointer data)
-{
-}
-
-static void
 dispatch (guint n_callbacks)
 {
   g_autoptr (AioContext) context = aio_context_new_full ("marked", NULL);

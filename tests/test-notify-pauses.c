@@ -5,41 +5,9 @@
 #include "aio-test.h"
 #include <aioctx-gsource/aio-context-private.h>
 #include <fcntl.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <sys/epoll.h>
-#include <time.h>
 
 #define HOLD_USEC 3000
-
-static void
-hung (int signum)
-{
-  dprintf (STDOUT_FILENO, "Bail out! %s hung for 60 s\n", g_test_get_path ());
-  abort ();
-}
-
-static void
-nothing (gpointer data)
-{
-}
-
-static pthread_t
-start (void *(*func) (void *),
-       void *data)
-{
-  pthread_t thread;
-
-  g_assert_cmpint (pthread_create (&thread, NULL, func, data), ==, 0);
-  return thread;
-}
-
-static void
-join (pthread_t thread)
-{
-  g_assert_cmpint (pthread_join (thread, NULL), ==, 0);
-}
 
 /* One thread stops at one point, once, until it is told to go on. */
 static __thread gboolean is_victim;
@@ -113,7 +81,6 @@ home_init (Home *home)
   home->bh = aio_bh_new_full (home->context, "flag", set_flag, home, set_flag);
   home->idle = aio_bh_new (home->context, set_flag, home);
   home->kick = aio_bh_new (home->context, nothing, NULL);
-  alarm (60);
 }
 
 static void
@@ -281,9 +248,9 @@ hold_home_once (guint         kind,
   aio_context_poll (home.context, FALSE);
   is_victim = TRUE;
   arm (point);
-  thread = start (change_while_held, &attack);
+  thread = thread_start (change_while_held, &attack);
   wait_for_flag (&home, kind);
-  join (thread);
+  thread_join (thread);
   is_victim = FALSE;
   end_kind (&home, kind);
   home_clear (&home);
@@ -345,13 +312,13 @@ test_look_after_drain (void)
           begin_kind (&home, kind);
           is_victim = TRUE;
           arm (points[i]);
-          thread = start (notify_then_schedule, &home);
+          thread = thread_start (notify_then_schedule, &home);
           do
             turns[kind] (&home);
           while (atomic_load (&reached) == 0);
           g_assert_cmpint (atomic_load (&home.flag), ==, 1);
           is_victim = FALSE;
-          join (thread);
+          thread_join (thread);
           end_kind (&home, kind);
           home_clear (&home);
         }
@@ -410,16 +377,16 @@ test_no_write_when_ready (void)
       g_assert_true (g_main_context_acquire (home.loop));
       is_victim = TRUE;
       arm (AIO_PAUSE_LOOKED);
-      thread = start (kick_while_held, &home);
+      thread = thread_start (kick_while_held, &home);
       if (turns[kind] == turn_main_loop)
         g_assert_true (g_main_context_prepare (home.loop, &priority));
       else
         g_assert_cmpint (aio_context_get_timeout_ns (home.context), ==, 0);
       is_victim = FALSE;
-      join (thread);
+      thread_join (thread);
 
       before = writes (&home);
-      join (start (schedule_both, &home));
+      thread_join (thread_start (schedule_both, &home));
       g_assert_cmpuint (writes (&home), ==, before);
       while (aio_context_poll (home.context, FALSE))
         ;
@@ -476,13 +443,13 @@ hold_producer_once (guint         kind,
   home_init (&home);
   begin_kind (&home, kind);
   arm (point);
-  producer = start (change_and_be_held, &attack);
-  releaser = start (let_go_later, &attack);
+  producer = thread_start (change_and_be_held, &attack);
+  releaser = thread_start (let_go_later, &attack);
   wait_for_flag (&home, kind);
   while (aio_bh_is_scheduled (home.kick))
     turns[kind] (&home);
-  join (releaser);
-  join (producer);
+  thread_join (releaser);
+  thread_join (producer);
   end_kind (&home, kind);
   home_clear (&home);
 }
@@ -546,12 +513,12 @@ test_silent_producer_held (void)
         home_init (&home);
         begin_kind (&home, kind);
         arm (AIO_PAUSE_FLAG_SEEN);
-        producer = start (change_now_and_be_held, &attack);
+        producer = thread_start (change_now_and_be_held, &attack);
         wait_until_reached ();
-        releaser = start (let_sleeper_go, NULL);
+        releaser = thread_start (let_sleeper_go, NULL);
         wait_for_flag (&home, kind);
-        join (releaser);
-        join (producer);
+        thread_join (releaser);
+        thread_join (producer);
         end_kind (&home, kind);
         home_clear (&home);
       }
@@ -593,11 +560,11 @@ test_notified_while_waking (void)
       home_init (&home);
       begin_kind (&home, kind);
       arm (AIO_PAUSE_LINKED);
-      producer = start (change_and_be_held, &attack);
-      notifier = start (notify_behind_producer, &home);
+      producer = thread_start (change_and_be_held, &attack);
+      notifier = thread_start (notify_behind_producer, &home);
       wait_for_flag (&home, kind);
-      join (notifier);
-      join (producer);
+      thread_join (notifier);
+      thread_join (producer);
       aio_context_set_fd_handler (home.context, quiet_fds[0], NULL, NULL, NULL);
       close (quiet_fds[0]);
       close (quiet_fds[1]);
@@ -664,14 +631,14 @@ test_post_against_stop (void)
       Post post = { .thread = aio_io_thread_new ("overtaken", NULL) };
       pthread_t poster, releaser;
 
-      alarm (60);
+      aio_test_moved ();
       arm (producer_points[i]);
-      poster = start (post_and_be_held, &post);
-      releaser = start (let_post_go, NULL);
+      poster = thread_start (post_and_be_held, &post);
+      releaser = thread_start (let_post_go, NULL);
       wait_until_reached ();
       aio_io_thread_stop (post.thread);
-      join (poster);
-      join (releaser);
+      thread_join (poster);
+      thread_join (releaser);
       g_assert_cmpint (atomic_load (&post.ran), ==, post.accepted ? 1 : 0);
       g_assert_cmpint (atomic_load (&post.dropped), ==, 1);
       aio_io_thread_unref (post.thread);
@@ -708,8 +675,8 @@ test_hole_does_not_spin (void)
       home_init (&home);
       begin_kind (&home, kind);
       arm (AIO_PAUSE_SWAPPED);
-      producer = start (change_and_be_held, &attack);
-      releaser = start (let_go_after_a_while, NULL);
+      producer = thread_start (change_and_be_held, &attack);
+      releaser = thread_start (let_go_after_a_while, NULL);
       while (atomic_load (&home.flag) == 0)
         {
           turns[kind] (&home);
@@ -719,8 +686,8 @@ test_hole_does_not_spin (void)
       n_turns = MAX (n_turns, stats.iterations);
       /* One a millisecond, and some at the start that do not wait. */
       g_assert_cmpint (n_turns, <=, 2 * ((g_get_monotonic_time () - begin) / 1000) + 20);
-      join (releaser);
-      join (producer);
+      thread_join (releaser);
+      thread_join (producer);
       end_kind (&home, kind);
       home_clear (&home);
     }
@@ -788,15 +755,15 @@ test_end_waits_for_waker (void)
       End end = { .context = aio_context_new () };
       pthread_t producer, releaser;
 
-      alarm (60);
+      aio_test_moved ();
       arm (points[i]);
-      producer = start (post_the_end, &end);
-      releaser = start (let_go_soon, &end);
+      producer = thread_start (post_the_end, &end);
+      releaser = thread_start (let_go_soon, &end);
       /* By the timeout it wakes up even while the one who has to write is held. */
       while (!end.dropped)
         aio_context_poll_until (end.context, is_dropped, &end, HOLD_USEC / 2);
-      join (producer);
-      join (releaser);
+      thread_join (producer);
+      thread_join (releaser);
     }
   aio_pause_hook = NULL;
 }
@@ -914,16 +881,16 @@ run_nest (guint kind,
       nest.producers[i].bh = aio_bh_new (nest.home.context, see_and_nest, &nest.producers[i]);
     }
   for (i = 0; i < n_producers; i++)
-    threads[i] = start (schedule_one_by_one, &nest.producers[i]);
+    threads[i] = thread_start (schedule_one_by_one, &nest.producers[i]);
   while (nest.left > 0)
     {
       turns[kind] (&nest.home);
       if (nest.left % 256 == 0)
-        alarm (60);
+        aio_test_moved ();
     }
   for (i = 0; i < n_producers; i++)
     {
-      join (threads[i]);
+      thread_join (threads[i]);
       g_assert_cmpint (atomic_load (&nest.producers[i].seen), ==, n_rounds);
       aio_bh_delete (nest.producers[i].bh);
     }
@@ -991,7 +958,7 @@ test_random_notify (void)
 
       home_init (&home);
       begin_kind (&home, kind);
-      thread = start (notify_one_by_one, &rounds);
+      thread = thread_start (notify_one_by_one, &rounds);
       for (i = 1; i <= rounds.n_rounds; i++)
         {
           while (atomic_load (&home.flag) != i)
@@ -1003,9 +970,9 @@ test_random_notify (void)
             }
           atomic_store (&rounds.seen, i);
           if (i % 256 == 0)
-            alarm (60);
+            aio_test_moved ();
         }
-      join (thread);
+      thread_join (thread);
       end_kind (&home, kind);
       home_clear (&home);
     }
@@ -1017,7 +984,7 @@ main (int    argc,
       char **argv)
 {
   g_test_init (&argc, &argv, NULL);
-  signal (SIGALRM, hung);
+  aio_test_start_watchdog ();
   /* An I/O thread would make it, and GLib keeps it: not a descriptor that leaked. */
   g_main_context_default ();
   aio_test_add ("/notify-pauses/home-held", test_home_held);

@@ -3,22 +3,11 @@
  * costs in writes to the wakeup descriptor. */
 #include "aio-test.h"
 #include <poll.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <time.h>
 
 #define SILENCE_USEC 20000
-
-static void
-hung (int signum)
-{
-  dprintf (STDOUT_FILENO, "Bail out! %s hung for 60 s\n", g_test_get_path ());
-  abort ();
-}
 
 /* This write() stands in for the C library's, and counts what goes into one descriptor. */
 static atomic_int watched_fd = -1;
@@ -91,33 +80,12 @@ count (gpointer data)
   atomic_fetch_add ((atomic_int *) data, 1);
 }
 
-static void
-nothing (gpointer data)
-{
-}
-
 static gboolean
 never (gpointer data)
 {
   if (data != NULL)
     ++*(int *) data;
   return FALSE;
-}
-
-static pthread_t
-start (void *(*func) (void *),
-       void *data)
-{
-  pthread_t thread;
-
-  g_assert_cmpint (pthread_create (&thread, NULL, func, data), ==, 0);
-  return thread;
-}
-
-static void
-join (pthread_t thread)
-{
-  g_assert_cmpint (pthread_join (thread, NULL), ==, 0);
 }
 
 /* One context and the three kinds of loop that may sleep for it. */
@@ -139,7 +107,6 @@ home_init (Home *home)
   home->epfd = epoll_create1 (EPOLL_CLOEXEC);
   g_assert_cmpint (epoll_ctl (home->epfd, EPOLL_CTL_ADD, aio_context_get_fd (home->context),
                               &event), ==, 0);
-  alarm (60);
 }
 
 static void
@@ -286,9 +253,9 @@ storm_from_all_sides (Storm *storm)
   guint i;
 
   for (i = 0; i < G_N_ELEMENTS (threads); i++)
-    threads[i] = start (storm_once, storm);
+    threads[i] = thread_start (storm_once, storm);
   for (i = 0; i < G_N_ELEMENTS (threads); i++)
-    join (threads[i]);
+    thread_join (threads[i]);
 }
 
 static void
@@ -365,12 +332,12 @@ test_one_write_per_sleep (void)
       watch_writes (home.context);
       before = get_stats (home.context).iterations;
       for (i = 0; i < G_N_ELEMENTS (threads); i++)
-        threads[i] = start (storm_on, &storm);
+        threads[i] = thread_start (storm_on, &storm);
       for (n_turns = 0; n_turns < 3000; n_turns++)
         turns[kind] (&home);
       atomic_store (&storm.over, 1);
       for (i = 0; i < G_N_ELEMENTS (threads); i++)
-        join (threads[i]);
+        thread_join (threads[i]);
       /* Each sleep of our own poll is followed by an iteration; the others sleep once a turn. */
       if (turns[kind] == turn_own)
         n_turns = get_stats (home.context).iterations - before;
@@ -415,12 +382,12 @@ test_ends_sleep (void)
   home_init (&home);
   for (kind = 0; kind < G_N_ELEMENTS (turns); kind++)
     {
-      pthread_t thread = start (notify_later, &home);
+      pthread_t thread = thread_start (notify_later, &home);
 
       begin_kind (&home, kind);
       wait_for_flag (&home, kind, kind + 1);
       end_kind (&home, kind);
-      join (thread);
+      thread_join (thread);
     }
   home_clear (&home);
 }
@@ -525,9 +492,9 @@ test_interrupting_handler (void)
   for (kind = 0; kind < G_N_ELEMENTS (turns); kind++)
     {
       begin_kind (&home, kind);
-      thread = start (signal_later, &self);
+      thread = thread_start (signal_later, &self);
       wait_for_flag (&home, kind, kind + 1);
-      join (thread);
+      thread_join (thread);
       end_kind (&home, kind);
       aio_context_poll (home.context, FALSE);
     }
@@ -560,12 +527,12 @@ test_not_wiped (void)
     {
       begin_kind (&home, kind);
       aio_context_notify (home.context);
-      join (start (schedule_and_cancel, bh));
+      thread_join (thread_start (schedule_and_cancel, bh));
       turns[kind] (&home);
 
       g_assert_cmpint (aio_context_get_timeout_ns (home.context), ==, -1);
       aio_context_notify (home.context);
-      join (start (schedule_and_cancel, bh));
+      thread_join (thread_start (schedule_and_cancel, bh));
       turns[kind] (&home);
       end_kind (&home, kind);
     }
@@ -658,15 +625,15 @@ test_random_phase (void)
 
       home_init (&home);
       begin_kind (&home, kind);
-      thread = start (notify_from_random_phase, &rounds);
+      thread = thread_start (notify_from_random_phase, &rounds);
       for (i = 1; i <= rounds.n_rounds; i++)
         {
           wait_for_flag (&home, kind, i);
           atomic_store (&rounds.seen, i);
           if (i % 1000 == 0)
-            alarm (60);
+            aio_test_moved ();
         }
-      join (thread);
+      thread_join (thread);
       end_kind (&home, kind);
       home_clear (&home);
     }
@@ -724,21 +691,21 @@ test_look_eats_nothing (void)
   g_test_summary ("R5, C12: a look without blocking does not eat what is meant for the sleeper");
 
   take.n_rounds = g_test_thorough () ? 200000 : 2000;
-  looker = start (look_in_turn, &take);
-  notifier = start (notify_in_turn, &take);
+  looker = thread_start (look_in_turn, &take);
+  notifier = thread_start (notify_in_turn, &take);
 
   for (i = 0; i < take.n_rounds; i++)
     {
       if (i % 1000 == 0)
-        alarm (60);
+        aio_test_moved ();
       while (atomic_load (&take.turn) != 2 * i + 1)
         sched_yield ();
       while (atomic_load (&take.flag) != i + 1)
         aio_context_poll (take.context, TRUE);
       atomic_store (&take.turn, 2 * i + 2);
     }
-  join (looker);
-  join (notifier);
+  thread_join (looker);
+  thread_join (notifier);
   aio_context_unref (take.context);
 }
 
@@ -854,9 +821,9 @@ test_mutators (void)
           begin_kind (&home, kind);
           aio_context_poll (home.context, FALSE);
           mutator.bh = aio_bh_new_full (home.context, "mutated", set_flag, &home, set_flag);
-          thread = start (mutate_later, &mutator);
+          thread = thread_start (mutate_later, &mutator);
           wait_for_flag (&home, kind, 1);
-          join (thread);
+          thread_join (thread);
           if (i < 6)
             aio_bh_delete (mutator.bh);
           end_kind (&home, kind);
@@ -925,7 +892,7 @@ test_silence (void)
 
       home_init (&home);
       begin_kind (&home, kind);
-      thread = start (sleep_on, &sleeper);
+      thread = thread_start (sleep_on, &sleeper);
       while (atomic_load (&sleeper.tid) == 0)
         g_usleep (100);
       /* It takes a moment until it sleeps; a wakeup every 200 ms or less would never end this. */
@@ -934,7 +901,7 @@ test_silence (void)
       g_assert_cmpuint (tries, <, 20);
       atomic_store (&home.flag, 1);
       aio_context_notify (home.context);
-      join (thread);
+      thread_join (thread);
       end_kind (&home, kind);
       home_clear (&home);
     }
@@ -1042,7 +1009,7 @@ main (int    argc,
       char **argv)
 {
   g_test_init (&argc, &argv, NULL);
-  signal (SIGALRM, hung);
+  aio_test_start_watchdog ();
   aio_test_add ("/notify/writes/count-is-true", test_count_is_true);
   aio_test_add ("/notify/writes/none-awake", test_no_writes_awake);
   aio_test_add ("/notify/writes/one-per-sleep", test_one_write_per_sleep);

@@ -1,89 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* One-shots and posts: they free themselves, and their destroy notify runs once, come what may. */
-#include "aio-test.h"
-
-#include <stdlib.h>
-#include <time.h>
-
-static atomic_uint alive;
-
-/* Turns a hang into a failure with a name. Long cases raise the count. */
-static void *
-watchdog (void *name)
-{
-  guint seen = 0, seconds = 0;
-
-  while (seconds++ < 60)
-    {
-      sleep (1);
-      if (atomic_load (&alive) != seen)
-        seconds = 0;
-      seen = atomic_load (&alive);
-    }
-  g_printerr ("%s: nothing moved for 60 s\n", (const char *) name);
-  abort ();
-  return NULL;
-}
-
-static void
-start_watchdog (char *name)
-{
-  pthread_t thread;
-
-  g_assert_cmpint (pthread_create (&thread, NULL, watchdog, name), ==, 0);
-  pthread_detach (thread);
-}
-
-/* One of the ways to run a context: its own poll, or a GMainContext. */
-typedef struct
-{
-  AioContext *context;
-  GMainContext *main_context;
-} Loop;
-
-static gboolean
-loop_iterate (Loop     *loop,
-              gboolean  blocking)
-{
-  return loop->main_context != NULL ? g_main_context_iteration (loop->main_context, blocking)
-                                    : aio_context_poll (loop->context, blocking);
-}
-
-static void
-both_ways (void (*func) (Loop *loop))
-{
-  Loop loop = { aio_context_new (), NULL };
-
-  func (&loop);
-  aio_context_unref (loop.context);
-
-  atomic_fetch_add (&alive, 1);
-  loop.context = aio_context_new ();
-  loop.main_context = g_main_context_new ();
-  g_assert_cmpuint (aio_context_attach (loop.context, loop.main_context), !=, 0);
-  func (&loop);
-  aio_context_detach (loop.context);
-  aio_context_unref (loop.context);
-  g_main_context_unref (loop.main_context);
-}
-
-static void
-in_thread (void *(*func) (void *data),
-           void  *data)
-{
-  pthread_t thread;
-
-  g_assert_cmpint (pthread_create (&thread, NULL, func, data), ==, 0);
-  g_assert_cmpint (pthread_join (thread, NULL), ==, 0);
-}
-
-static void
-nap (long usec)
-{
-  struct timespec time = { usec / 1000000, usec % 1000000 * 1000 };
-
-  nanosleep (&time, NULL);
-}
+#include "bh-test.h"
 
 /* ---- What becomes of one ---- */
 
@@ -202,12 +119,6 @@ test_instead_attached (void)
   g_main_context_unref (main_context);
   g_assert_cmpuint (fate.runs, ==, 1);
   g_assert_cmpuint (fate.destroyed, ==, 3);
-}
-
-static void
-count_run (gpointer data)
-{
-  ++*(guint *) data;
 }
 
 static void
@@ -504,7 +415,7 @@ crowd_run (Loop *loop)
   while (crowd.runs < G_N_ELEMENTS (threads) * crowd.n_each)
     {
       loop_iterate (loop, TRUE);
-      atomic_fetch_add (&alive, 1);
+      aio_test_moved ();
     }
   for (i = 0; i < G_N_ELEMENTS (threads); i++)
     pthread_join (threads[i], NULL);
@@ -557,8 +468,8 @@ test_short_threads (void)
   g_test_summary ("C8, C17: threads that end after sending, and a thread that ends after running "
                   "them all, leave nothing behind");
   for (i = 0; i < 3; i++)
-    in_thread (send_and_end_thread, &fate);
-  in_thread (iterate_elsewhere_thread, &fate);
+    thread_run (send_and_end_thread, &fate);
+  thread_run (iterate_elsewhere_thread, &fate);
   g_assert_cmpuint (fate.destroyed, ==, fate.runs);
   aio_context_unref (loop.context);
 }
@@ -568,7 +479,7 @@ main (int    argc,
       char **argv)
 {
   g_test_init (&argc, &argv, NULL);
-  start_watchdog (argv[0]);
+  aio_test_start_watchdog ();
   /* GLib makes it when the first thread pushes a context of its own: not to be counted. */
   g_main_context_default ();
   aio_test_add ("/oneshot/runs-once", test_runs_once);

@@ -9,11 +9,6 @@ count (gpointer n)
 }
 
 static void
-nothing (gpointer data)
-{
-}
-
-static void
 test_autoptr (void)
 {
   guint n_destroyed = 0;

@@ -34,11 +34,6 @@ test_stats (void)
   g_assert_cmpuint (sizeof (AioContextStats), >=, (10 + 2 * AIO_STATS_BUCKETS) * 8);
 }
 
-static void
-nothing (gpointer data)
-{
-}
-
 /* What malloc has given away; 0 where a sanitizer has taken its place. */
 static gsize
 allocated (void)

@@ -2,62 +2,14 @@
 /* The context under a GMainContext. The first half pins what GLib itself does, because the design
  * stands on it; the second half is about our source. */
 #include "aio-test.h"
-#include <signal.h>
-#include <stdio.h>
 #include <sys/ioctl.h>
-#include <sys/time.h>
 
 #define MAX_FDS 8
-
-static gboolean interrupted;
-
-static void
-hung (int signum)
-{
-  dprintf (STDOUT_FILENO, "Bail out! %s hung for 60 s\n", g_test_get_path ());
-  abort ();
-}
-
-static void
-watch (void)
-{
-  /* Both share one timer: under the signals their handler counts the time. */
-  if (!interrupted)
-    alarm (60);
-}
 
 static void
 count (gpointer data)
 {
   ++*(int *) data;
-}
-
-static void
-nothing (gpointer data)
-{
-}
-
-static pthread_t
-start (void *(*func) (void *),
-       void *data)
-{
-  pthread_t thread;
-
-  g_assert_cmpint (pthread_create (&thread, NULL, func, data), ==, 0);
-  return thread;
-}
-
-static void
-join (pthread_t thread)
-{
-  g_assert_cmpint (pthread_join (thread, NULL), ==, 0);
-}
-
-static void
-run_in_thread (void *(*func) (void *),
-               void *data)
-{
-  join (start (func, data));
 }
 
 /* How often a descriptor was written since it was last drained; -1 if nobody can tell. */
@@ -273,7 +225,7 @@ test_glib_poll_set_changes (void)
   g_test_summary ("G2: when the poll set changes during poll, check() is not called");
 
   turn_prepare (&turn, loop);
-  run_in_thread (change_poll_set, &turn);
+  thread_run (change_poll_set, &turn);
   turn_poll (&turn, 0);
   g_assert_false (turn_check (&turn));
   g_main_context_dispatch (loop);
@@ -407,7 +359,7 @@ destroy_source (void *data)
 static void
 destroy_from_thread (GSource *source)
 {
-  run_in_thread (destroy_source, source);
+  thread_run (destroy_source, source);
   g_assert_true (g_source_is_destroyed (source));
 }
 
@@ -430,7 +382,6 @@ test_glib_destroy (void)
   g_test_summary ("G8: g_source_destroy does not wait for the callback; a destroyed source's fds "
                   "may not be removed; prepare() runs without the context's lock");
 
-  watch ();
   probe->on_prepare = attach_more;
   probe->on_dispatch = destroy_from_thread;
   g_main_context_iteration (loop, FALSE);
@@ -497,13 +448,13 @@ test_glib_ownerless (void)
   turn_poll (&turn, 0);
   turn_check (&turn);
   turn_prepare (&turn, loop);
-  run_in_thread (attach_idle, loop);
+  thread_run (attach_idle, loop);
   g_assert_cmpint (turn_poll (&turn, 0), ==, 0);
   turn_check (&turn);
 
   g_assert_true (g_main_context_acquire (loop));
   turn_prepare (&turn, loop);
-  run_in_thread (attach_idle, loop);
+  thread_run (attach_idle, loop);
   g_assert_cmpint (turn_poll (&turn, 0), ==, 1);
   turn_finish (&turn);
   free_owned_loop (loop);
@@ -880,7 +831,7 @@ test_drained_for_nothing (void)
   for (with_check = 0; with_check < 2; with_check++)
     {
       turn_prepare (&turn, loop);
-      run_in_thread (schedule_and_cancel, bh);
+      thread_run (schedule_and_cancel, bh);
       g_assert_cmpint (turn_poll (&turn, turn.timeout), ==, 1);
       if (with_check)
         turn_finish (&turn);
@@ -948,12 +899,11 @@ test_poll_set_changes (void)
 
   g_test_summary ("G2: nothing is lost when check() is left out because the poll set has changed");
 
-  watch ();
   letters_init (&letters, loop, write_letter);
   attach_and_settle (letters.context, loop);
   turn_prepare (&turn, loop);
-  run_in_thread (schedule_it, letters.letter[0].bh);
-  run_in_thread (change_poll_set, &turn);
+  thread_run (schedule_it, letters.letter[0].bh);
+  thread_run (change_poll_set, &turn);
   turn_poll (&turn, turn.timeout);
   turn_finish (&turn);
   letters_expect (&letters, "");
@@ -1043,7 +993,7 @@ test_starved_before_prepare (void)
   before = writes (letters.context);
   for (i = 0; i < 20; i++)
     {
-      run_in_thread (schedule_it, letters.letter[i % 6].bh);
+      thread_run (schedule_it, letters.letter[i % 6].bh);
       g_main_context_iteration (loop, FALSE);
     }
   g_assert_cmpuint (writes (letters.context) - before, <=, 1);
@@ -1066,7 +1016,6 @@ test_own_poll_between (void)
   g_test_summary ("G4, R5: a poll of our own between GLib's prepare and its poll leaves the "
                   "context asleep: what is scheduled then ends GLib's poll");
 
-  watch ();
   letters_init (&letters, loop, write_letter);
   attach_and_settle (letters.context, loop);
   for (blocking = 0; blocking < 2; blocking++)
@@ -1076,7 +1025,7 @@ test_own_poll_between (void)
       if (blocking)
         letters_schedule (&letters, "b");
       g_assert_cmpint (aio_context_poll (letters.context, blocking), ==, blocking);
-      run_in_thread (schedule_it, letters.letter[0].bh);
+      thread_run (schedule_it, letters.letter[0].bh);
       g_assert_cmpint (turn_poll (&turn, turn.timeout), ==, 1);
       turn_finish (&turn);
       letters_expect (&letters, blocking ? "ba" : "a");
@@ -1104,7 +1053,6 @@ test_own_poll_leaves_work (void)
 
   g_test_summary ("G4: if such a poll leaves something pending it writes the descriptor itself");
 
-  watch ();
   letters_init (&letters, loop, write_and_schedule_next);
   attach_and_settle (letters.context, loop);
   for (how = 0; how < 3; how++)
@@ -1162,9 +1110,9 @@ test_one_write_per_sleep (void)
       g_assert_false (turn.ready);
       before = writes (letters.context);
       for (i = 0; i < G_N_ELEMENTS (threads); i++)
-        threads[i] = start (schedule_all_thrice, &letters);
+        threads[i] = thread_start (schedule_all_thrice, &letters);
       for (i = 0; i < G_N_ELEMENTS (threads); i++)
-        join (threads[i]);
+        thread_join (threads[i]);
       g_assert_cmpuint (writes (letters.context) - before, ==, 1);
       g_assert_cmpint (unread_writes (aio_context_get_fd (letters.context)), ==, 1);
       g_assert_cmpint (turn_poll (&turn, turn.timeout), ==, 1);
@@ -1185,7 +1133,7 @@ check_no_writes (gpointer data)
   guint64 before = writes (context);
 
   write_letter (letter);
-  run_in_thread (schedule_all_thrice, letter->letters);
+  thread_run (schedule_all_thrice, letter->letters);
   letters_schedule (letter->letters, "fedcba");
   aio_context_notify (context);
   g_assert_cmpuint (writes (context), ==, before);
@@ -1216,7 +1164,7 @@ test_no_writes_awake (void)
   turn_prepare (&turn, loop);
   g_assert_true (turn.ready);
   before = writes (letters.context);
-  run_in_thread (schedule_it, letters.letter[2].bh);
+  thread_run (schedule_it, letters.letter[2].bh);
   letters_schedule (&letters, "d");
   g_assert_cmpuint (writes (letters.context), ==, before);
   turn_finish (&turn);
@@ -1262,7 +1210,6 @@ test_nested (void)
   g_test_summary ("C13: a nested iteration, of either kind inside either kind, first continues the "
                   "interrupted pass, then does what is new; BHs may be entered again");
 
-  watch ();
   for (i = 0; i < G_N_ELEMENTS (nests); i++)
     {
       for (outer = 0; outer < 2; outer++)
@@ -1322,7 +1269,6 @@ test_nested_deep (void)
   g_test_summary ("C13, R11, R2: each BH of a pass iterates until the next of the same pass has "
                   "run, a hundred deep");
 
-  watch ();
   aio_context_attach (chain.context, loop);
   for (i = 0; i < DEPTH; i++)
     {
@@ -1445,7 +1391,7 @@ test_destroyed_elsewhere (void)
   letters_init (&letters, loop, write_letter);
   aio_context_attach (letters.context, loop);
   turn_prepare (&turn, loop);
-  run_in_thread (destroy_source, aio_context_get_source (letters.context));
+  thread_run (destroy_source, aio_context_get_source (letters.context));
   letters_schedule (&letters, "a");
   turn_poll (&turn, 0);
   turn_finish (&turn);
@@ -1644,12 +1590,11 @@ test_each_way (void)
       pthread_t thread;
       Mixed mixed;
 
-      watch ();
       mixed_init (&mixed, 200);
-      thread = start (schedule_one_by_one, &mixed);
+      thread = thread_start (schedule_one_by_one, &mixed);
       while (atomic_load (&mixed.seen) < mixed.goal)
         ways[i] (&mixed);
-      join (thread);
+      thread_join (thread);
       mixed_clear (&mixed);
     }
 }
@@ -1663,12 +1608,11 @@ test_all_ways (void)
 
   g_test_summary ("C18: and in any mixture of the ways");
 
-  watch ();
   mixed_init (&mixed, 2000);
-  thread = start (schedule_one_by_one, &mixed);
+  thread = thread_start (schedule_one_by_one, &mixed);
   while (atomic_load (&mixed.seen) < mixed.goal)
     ways[g_rand_int_range (rand, 0, G_N_ELEMENTS (ways))] (&mixed);
-  join (thread);
+  thread_join (thread);
   mixed_clear (&mixed);
 }
 
@@ -1753,7 +1697,6 @@ test_no_spin (void)
 
   g_test_summary ("R15, C14: with nothing due an attached context does not make its loop turn");
 
-  watch ();
   letters_init (&letters, loop, write_letter);
   aio_context_attach (letters.context, loop);
   letters_schedule (&letters, "abC");
@@ -1818,37 +1761,22 @@ static const struct
   { "/source/no-spin", test_no_spin, TRUE },
 };
 
-/* The signal may come to any thread. */
-static atomic_int ticks;
-
-static void
-tick (int signum)
-{
-  if (atomic_fetch_add (&ticks, 1) > 60000)
-    hung (signum);
-}
-
 static void
 test_interrupted (void)
 {
-  struct itimerval kilohertz = { { 0, 1000 }, { 0, 1000 } }, off = { 0 };
-  struct sigaction action = { .sa_handler = tick }, old;
   guint i;
 
-  g_test_summary ("R25: the whole program again under a SIGALRM every millisecond");
+  g_test_summary ("R25: the whole program again under a signal every millisecond");
 
-  g_assert_cmpint (sigaction (SIGALRM, &action, &old), ==, 0);
-  interrupted = TRUE;
-  setitimer (ITIMER_REAL, &kilohertz, NULL);
+  aio_test_interrupt (TRUE);
   for (i = 0; i < G_N_ELEMENTS (cases); i++)
     {
       if (!cases[i].counts_wakeups)
         cases[i].func ();
+      aio_test_moved ();
     }
-  setitimer (ITIMER_REAL, &off, NULL);
-  interrupted = FALSE;
-  sigaction (SIGALRM, &old, NULL);
-  g_assert_cmpint (atomic_load (&ticks), >, 0);
+  aio_test_interrupt (FALSE);
+  g_assert_cmpuint (atomic_load (&aio_test_n_signals), >, 0);
 }
 
 int
@@ -1858,7 +1786,7 @@ main (int    argc,
   guint i;
 
   g_test_init (&argc, &argv, NULL);
-  signal (SIGALRM, hung);
+  aio_test_start_watchdog ();
   /* The first user makes it, and GLib keeps it: not a descriptor that leaked. */
   g_main_context_default ();
   for (i = 0; i < G_N_ELEMENTS (cases); i++)

@@ -2,11 +2,6 @@
 /* The figures that a context keeps about itself. */
 #include "aio-test.h"
 
-static void
-nothing (gpointer data)
-{
-}
-
 static AioContextStats
 get_stats (AioContext *context)
 {

@@ -1,101 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Storms over bottom halves, each with silence at its end: what is lost stays lost. */
-#include "aio-test.h"
-
-#include <sched.h>
-#include <stdlib.h>
-#include <time.h>
-
-static atomic_uint alive;
-
-/* Turns a hang into a failure with a name. Long cases raise the count. */
-static void *
-watchdog (void *name)
-{
-  guint seen = 0, seconds = 0;
-
-  while (seconds++ < 60)
-    {
-      sleep (1);
-      if (atomic_load (&alive) != seen)
-        seconds = 0;
-      seen = atomic_load (&alive);
-    }
-  g_printerr ("%s: nothing moved for 60 s\n", (const char *) name);
-  abort ();
-  return NULL;
-}
-
-static void
-start_watchdog (char *name)
-{
-  pthread_t thread;
-
-  g_assert_cmpint (pthread_create (&thread, NULL, watchdog, name), ==, 0);
-  pthread_detach (thread);
-}
-
-/* One of the ways to run a context: its own poll, or a GMainContext. */
-typedef struct
-{
-  AioContext *context;
-  GMainContext *main_context;
-} Loop;
-
-static gboolean
-loop_iterate (Loop     *loop,
-              gboolean  blocking)
-{
-  return loop->main_context != NULL ? g_main_context_iteration (loop->main_context, blocking)
-                                    : aio_context_poll (loop->context, blocking);
-}
-
-/* The loop has been iterated once, so that this thread is its home. */
-static void
-both_ways (void (*func) (Loop *loop))
-{
-  Loop loop = { aio_context_new (), NULL };
-
-  loop_iterate (&loop, FALSE);
-  func (&loop);
-  aio_context_unref (loop.context);
-
-  atomic_fetch_add (&alive, 1);
-  loop.context = aio_context_new ();
-  loop.main_context = g_main_context_new ();
-  g_assert_cmpuint (aio_context_attach (loop.context, loop.main_context), !=, 0);
-  loop_iterate (&loop, FALSE);
-  func (&loop);
-  aio_context_detach (loop.context);
-  aio_context_unref (loop.context);
-  g_main_context_unref (loop.main_context);
-}
-
-static void
-nap (long usec)
-{
-  struct timespec time = { usec / 1000000, usec % 1000000 * 1000 };
-
-  nanosleep (&time, NULL);
-}
-
-static guint32
-next_random (guint32 *state)
-{
-  *state ^= *state << 13;
-  *state ^= *state >> 17;
-  *state ^= *state << 5;
-  return *state;
-}
-
-static void
-spin (guint n)
-{
-  volatile guint i;
-
-  for (i = 0; i < n; i++)
-    ;
-}
+#include "bh-test.h"
 
 /* ---- The last value is seen (R1) ---- */
 
@@ -158,7 +63,7 @@ writer_thread (void *data)
         continue;
       for (i = 0; i < N_CELLS; i++)
         cell_wait (&writer->cells[i]);
-      atomic_fetch_add (&alive, 1);
+      aio_test_moved ();
     }
   for (i = 0; i < N_CELLS; i++)
     cell_wait (&writer->cells[i]);
@@ -227,7 +132,7 @@ test_last_value (void)
 {
   g_test_summary ("C2, R1: threads write a value and schedule, with heavy merging; in the end "
                   "the callback has seen the last value of each");
-  both_ways (last_value);
+  both_ways_at_home (last_value);
 }
 
 /* One merge aimed at the moment in which the home thread releases the entry: the delay between the
@@ -247,7 +152,7 @@ aiming_thread (void *data)
       cell_write (cell, 2 * round + 1);
       cell_wait (cell);
       if (round % 1000 == 0)
-        atomic_fetch_add (&alive, 1);
+        aio_test_moved ();
     }
   atomic_fetch_sub (&writers_left, 1);
   aio_context_notify (writer->loop->context);
@@ -273,7 +178,7 @@ static void
 test_aimed_merge (void)
 {
   g_test_summary ("C2, R1: one merge at the moment of the release, then silence");
-  both_ways (aimed_merge);
+  both_ways_at_home (aimed_merge);
 }
 
 /* ---- One event, then silence ---- */
@@ -292,7 +197,7 @@ single_thread (void *data)
       cell_write (cell, round);
       cell_wait (cell);
       if (round % 1000 == 0)
-        atomic_fetch_add (&alive, 1);
+        aio_test_moved ();
     }
   atomic_fetch_sub (&writers_left, 1);
   aio_context_notify (writer->loop->context);
@@ -310,7 +215,7 @@ test_single_events (void)
 {
   g_test_summary ("C2, C11: a schedule while the home thread falls asleep, sleeps or wakes, then "
                   "silence");
-  both_ways (single_events);
+  both_ways_at_home (single_events);
 }
 
 /* ---- A nested blocking poll under fire (R2) ---- */
@@ -372,7 +277,7 @@ test_nested_poll (void)
 {
   g_test_summary ("R2, C13, C2: a callback runs blocking iterations while one thread sends "
                   "single events, and while three send many");
-  both_ways (nested_poll);
+  both_ways_at_home (nested_poll);
 }
 
 /* ---- Everything at once on shared bottom halves ---- */
@@ -434,7 +339,7 @@ hand_thread (void *data)
       if (round % 1024 == 0)
         {
           nap (50);
-          atomic_fetch_add (&alive, 1);
+          aio_test_moved ();
         }
     }
   atomic_fetch_sub (&writers_left, 1);
@@ -490,7 +395,7 @@ test_shared (void)
 {
   g_test_summary ("C1, C2, C6: three threads schedule and cancel the same ones; afterwards each "
                   "of them works as on the first day");
-  both_ways (shared_storm);
+  both_ways_at_home (shared_storm);
 }
 
 int
@@ -498,7 +403,7 @@ main (int    argc,
       char **argv)
 {
   g_test_init (&argc, &argv, NULL);
-  start_watchdog (argv[0]);
+  aio_test_start_watchdog ();
   aio_test_add ("/stress-bh/last-value", test_last_value);
   aio_test_add ("/stress-bh/aimed-merge", test_aimed_merge);
   aio_test_add ("/stress-bh/single-events", test_single_events);

@@ -1,102 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Ends under fire: bottom halves and contexts that go while others still use them. Wants to be run
  * under a sanitizer, too. */
-#include "aio-test.h"
-
-#include <sched.h>
-#include <stdlib.h>
-#include <time.h>
-
-static atomic_uint alive;
-
-/* Turns a hang into a failure with a name. Long cases raise the count. */
-static void *
-watchdog (void *name)
-{
-  guint seen = 0, seconds = 0;
-
-  while (seconds++ < 60)
-    {
-      sleep (1);
-      if (atomic_load (&alive) != seen)
-        seconds = 0;
-      seen = atomic_load (&alive);
-    }
-  g_printerr ("%s: nothing moved for 60 s\n", (const char *) name);
-  abort ();
-  return NULL;
-}
-
-static void
-start_watchdog (char *name)
-{
-  pthread_t thread;
-
-  g_assert_cmpint (pthread_create (&thread, NULL, watchdog, name), ==, 0);
-  pthread_detach (thread);
-}
-
-/* One of the ways to run a context: its own poll, or a GMainContext. */
-typedef struct
-{
-  AioContext *context;
-  GMainContext *main_context;
-} Loop;
-
-static gboolean
-loop_iterate (Loop     *loop,
-              gboolean  blocking)
-{
-  return loop->main_context != NULL ? g_main_context_iteration (loop->main_context, blocking)
-                                    : aio_context_poll (loop->context, blocking);
-}
-
-/* The loop has been iterated once, so that this thread is its home. */
-static void
-both_ways (void (*func) (Loop *loop))
-{
-  Loop loop = { aio_context_new (), NULL };
-
-  loop_iterate (&loop, FALSE);
-  func (&loop);
-  aio_context_unref (loop.context);
-
-  atomic_fetch_add (&alive, 1);
-  loop.context = aio_context_new ();
-  loop.main_context = g_main_context_new ();
-  g_assert_cmpuint (aio_context_attach (loop.context, loop.main_context), !=, 0);
-  loop_iterate (&loop, FALSE);
-  func (&loop);
-  aio_context_detach (loop.context);
-  aio_context_unref (loop.context);
-  g_main_context_unref (loop.main_context);
-}
-
-static void
-nap (long usec)
-{
-  struct timespec time = { usec / 1000000, usec % 1000000 * 1000 };
-
-  nanosleep (&time, NULL);
-}
-
-static guint32
-next_random (guint32 *state)
-{
-  *state ^= *state << 13;
-  *state ^= *state >> 17;
-  *state ^= *state << 5;
-  return *state;
-}
-
-static void
-spin (guint n)
-{
-  volatile guint i;
-
-  for (i = 0; i < n; i++)
-    ;
-}
+#include "bh-test.h"
 
 /* ---- The callback drops the last references (R8) ---- */
 
@@ -229,7 +134,7 @@ drop_rounds (gboolean attached)
       g_assert_cmpuint (atomic_load (&drop.destroyed), ==, drop.round);
       while (atomic_load (&drop.sent) != drop.round)
         sched_yield ();
-      atomic_store (&alive, drop.round);
+      aio_test_moved ();
     }
   pthread_join (thread, NULL);
   if (attached)
@@ -346,7 +251,7 @@ miller_thread (void *data)
       if (round % 256 == 0)
         {
           nap (30);
-          atomic_fetch_add (&alive, 1);
+          aio_test_moved ();
         }
     }
   atomic_fetch_sub (&threads_left, 1);
@@ -385,7 +290,7 @@ test_mill (void)
   g_test_summary ("C7, R9, R10: three threads make, schedule, cancel and delete: each destroy "
                   "notify runs once, in the home thread, by the next pass, and nothing touches "
                   "the data afterwards");
-  both_ways (mill_run);
+  both_ways_at_home (mill_run);
 }
 
 /* One delete aimed at the moment in which the home thread releases the entry: the delay between
@@ -407,7 +312,7 @@ aiming_thread (void *data)
       while (atomic_load (&mill->destroyed) != round)
         sched_yield ();
       if (round % 256 == 0)
-        atomic_fetch_add (&alive, 1);
+        aio_test_moved ();
     }
   atomic_fetch_sub (&threads_left, 1);
   return NULL;
@@ -433,7 +338,7 @@ test_aimed_delete (void)
 {
   g_test_summary ("C7, R10: a delete in another thread at the moment in which the entry is taken: "
                   "destroyed once, and nothing of it is left, or the context could not end");
-  both_ways (aimed_delete);
+  both_ways_at_home (aimed_delete);
 }
 
 /* ---- The home thread deletes what others schedule (R9) ---- */
@@ -512,7 +417,7 @@ visitor_thread (void *data)
       if (round % 256 == 0)
         {
           nap (30);
-          atomic_fetch_add (&alive, 1);
+          aio_test_moved ();
         }
     }
   atomic_fetch_sub (&threads_left, 1);
@@ -627,7 +532,7 @@ test_bazaar (void)
 {
   g_test_summary ("C7, C13, R9: callbacks at any depth delete themselves and others, while other "
                   "threads schedule, cancel and delete the same ones");
-  both_ways (bazaar_run);
+  both_ways_at_home (bazaar_run);
 }
 
 /* ---- Contexts end while references to their bottom halves are in use ---- */
@@ -737,7 +642,7 @@ test_relics (void)
   for (round = 0; round < n_rounds; round++)
     {
       relic_round (&relic, &random);
-      atomic_store (&alive, round);
+      aio_test_moved ();
     }
   relic_set (&relic, NULL);
   for (i = 0; i < G_N_ELEMENTS (threads); i++)
@@ -751,7 +656,7 @@ main (int    argc,
       char **argv)
 {
   g_test_init (&argc, &argv, NULL);
-  start_watchdog (argv[0]);
+  aio_test_start_watchdog ();
   aio_test_add ("/stress-delete/drop", test_drop);
   aio_test_add ("/stress-delete/mill", test_mill);
   aio_test_add ("/stress-delete/aimed-delete", test_aimed_delete);

@@ -274,7 +274,7 @@ test_ring (void)
       if (i % 64 == 0)
         g_usleep (random >> 25);
       if (i % 1024 == 0)
-        loop_moved ();
+        aio_test_moved ();
     }
   atomic_store (&ring->over, TRUE);
   for (i = 0; i < N_NODES; i++)
@@ -334,7 +334,7 @@ make_contexts (void *data)
       loop_clear (&loop);
       close_both (own);
       if (i % 64 == 0)
-        loop_moved ();
+        aio_test_moved ();
     }
   return NULL;
 }
@@ -426,7 +426,7 @@ test_very_many (Loop *loop)
       do
         {
           loop_turn (loop, TRUE);
-          loop_moved ();
+          aio_test_moved ();
           for (i = 0, seen = 0; i < n; i++)
             seen += ones[i].n_read + ones[i].n_fired;
         }

@@ -1,37 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* I/O threads that are started and stopped at random moments, with work in all states. */
 #include "aio-test.h"
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-
-static void
-hung (int signum)
-{
-  dprintf (STDOUT_FILENO, "Bail out! %s hung for 60 s\n", g_test_get_path ());
-  abort ();
-}
 
 static int
 scaled (int n_rounds)
 {
   return g_test_thorough () ? 20 * n_rounds : n_rounds;
-}
-
-static pthread_t
-start (void *(*func) (void *),
-       void *data)
-{
-  pthread_t thread;
-
-  g_assert_cmpint (pthread_create (&thread, NULL, func, data), ==, 0);
-  return thread;
-}
-
-static void
-join (pthread_t thread)
-{
-  g_assert_cmpint (pthread_join (thread, NULL), ==, 0);
 }
 
 typedef struct
@@ -126,10 +100,10 @@ end_thread (Round *round)
       aio_io_thread_stop (round->thread);
       break;
     case 2:
-      stopper = start (stop_it, round);
+      stopper = thread_start (stop_it, round);
       spin_at_random (&round->seed);
       aio_io_thread_stop (round->thread);
-      join (stopper);
+      thread_join (stopper);
       break;
     default:
       break;
@@ -146,7 +120,7 @@ one_round (guint seed)
   round.thread = aio_io_thread_new ("round", NULL);
   round.context = aio_context_ref (aio_io_thread_get_context (round.thread));
   round.bh = aio_bh_new (round.context, run_again, &round);
-  thread = start (keep_busy, &round);
+  thread = thread_start (keep_busy, &round);
   if (seed % 2 == 0)
     {
       while (atomic_load (&round.begun) == 0)
@@ -157,7 +131,7 @@ one_round (guint seed)
 
   g_assert_false (aio_context_is_home_thread (round.context));
   atomic_store (&round.over, 1);
-  join (thread);
+  thread_join (thread);
   g_assert_cmpint (atomic_load (&round.ran), ==, round.accepted);
   g_assert_cmpint (atomic_load (&round.dropped), ==, round.accepted + round.refused);
 
@@ -179,7 +153,7 @@ test_random_moments (void)
 
   for (i = 0; i < n; i++)
     {
-      alarm (60);
+      aio_test_moved ();
       one_round (i);
     }
 }
@@ -195,7 +169,7 @@ test_at_once (void)
     {
       Round round = { .seed = i, .thread = aio_io_thread_new (NULL, NULL) };
 
-      alarm (60);
+      aio_test_moved ();
       end_thread (&round);
     }
 }
@@ -218,16 +192,16 @@ test_from_inside (void)
       Round round = { .seed = i, .thread = aio_io_thread_new (NULL, NULL) };
       pthread_t thread;
 
-      alarm (60);
+      aio_test_moved ();
       round.context = aio_context_ref (aio_io_thread_get_context (round.thread));
       round.bh = aio_bh_new (round.context, run_again, &round);
-      thread = start (keep_busy, &round);
+      thread = thread_start (keep_busy, &round);
       spin_at_random (&round.seed);
       g_assert_true (aio_context_post (round.context, drop_from_inside, round.thread, NULL));
       while (aio_test_count_threads () > 1)
         sched_yield ();
       atomic_store (&round.over, 1);
-      join (thread);
+      thread_join (thread);
       while (aio_test_count_threads () > 0)
         sched_yield ();
       g_assert_cmpint (atomic_load (&round.ran), ==, round.accepted);
@@ -253,7 +227,7 @@ test_many_alive (void)
       AioIOThread **slot = &alive[rand_r (&round.seed) % N_ALIVE];
 
       if (i % 64 == 0)
-        alarm (60);
+        aio_test_moved ();
       g_clear_pointer (slot, aio_io_thread_unref);
       *slot = aio_io_thread_new ("one of many", NULL);
       g_assert_true (aio_context_post (aio_io_thread_get_context (*slot), count_ran, &round,
@@ -270,7 +244,7 @@ main (int    argc,
       char **argv)
 {
   g_test_init (&argc, &argv, NULL);
-  signal (SIGALRM, hung);
+  aio_test_start_watchdog ();
   /* An I/O thread would make it, and GLib keeps it: not a descriptor that leaked. */
   g_main_context_default ();
   aio_test_count_threads ();

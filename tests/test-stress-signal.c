@@ -1,96 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Signal handlers that schedule, at 10 kHz, in the midst of whatever the library is doing. */
-#include "aio-test.h"
+#include "bh-test.h"
 
 #include <fcntl.h>
-#include <sched.h>
-#include <signal.h>
-#include <stdlib.h>
 #include <sys/time.h>
-#include <time.h>
-
-static atomic_uint alive;
-
-/* Turns a hang into a failure with a name. Long cases raise the count. */
-static void *
-watchdog (void *name)
-{
-  guint seen = 0, seconds = 0;
-
-  while (seconds++ < 60)
-    {
-      sleep (1);
-      if (atomic_load (&alive) != seen)
-        seconds = 0;
-      seen = atomic_load (&alive);
-    }
-  g_printerr ("%s: nothing moved for 60 s\n", (const char *) name);
-  abort ();
-  return NULL;
-}
-
-static void
-start_watchdog (char *name)
-{
-  pthread_t thread;
-
-  g_assert_cmpint (pthread_create (&thread, NULL, watchdog, name), ==, 0);
-  pthread_detach (thread);
-}
-
-/* One of the ways to run a context: its own poll, or a GMainContext. */
-typedef struct
-{
-  AioContext *context;
-  GMainContext *main_context;
-} Loop;
-
-static gboolean
-loop_iterate (Loop     *loop,
-              gboolean  blocking)
-{
-  return loop->main_context != NULL ? g_main_context_iteration (loop->main_context, blocking)
-                                    : aio_context_poll (loop->context, blocking);
-}
-
-/* The loop has been iterated once, so that this thread is its home. */
-static void
-both_ways (void (*func) (Loop *loop))
-{
-  Loop loop = { aio_context_new (), NULL };
-
-  loop_iterate (&loop, FALSE);
-  func (&loop);
-  aio_context_unref (loop.context);
-
-  atomic_fetch_add (&alive, 1);
-  loop.context = aio_context_new ();
-  loop.main_context = g_main_context_new ();
-  g_assert_cmpuint (aio_context_attach (loop.context, loop.main_context), !=, 0);
-  loop_iterate (&loop, FALSE);
-  func (&loop);
-  aio_context_detach (loop.context);
-  aio_context_unref (loop.context);
-  g_main_context_unref (loop.main_context);
-}
-
-static guint32
-next_random (guint32 *state)
-{
-  *state ^= *state << 13;
-  *state ^= *state >> 17;
-  *state ^= *state << 5;
-  return *state;
-}
-
-static void
-spin (guint n)
-{
-  volatile guint i;
-
-  for (i = 0; i < n; i++)
-    ;
-}
 
 /* ---- One handler at a time, in the one thread that lets the signal in ---- */
 
@@ -244,7 +157,7 @@ errno_kept (Loop *loop)
       schedule_with_errno (plain.own);
       schedule_with_errno (plain.by_handler[0]);
       loop_iterate (loop, FALSE);
-      atomic_store (&alive, atomic_load (&n_signals));
+      aio_test_moved_to (atomic_load (&n_signals));
     }
   stop_signals ();
   while (loop_iterate (loop, FALSE))
@@ -259,7 +172,7 @@ test_errno (void)
 {
   g_test_summary ("C1, R27: a handler schedules, cancels and notifies inside schedule itself and "
                   "inside the dispatch; errno is kept on both sides");
-  both_ways (errno_kept);
+  both_ways_at_home (errno_kept);
 }
 
 /* Leaves no room for one more wakeup, so that the library's write fails. */
@@ -302,7 +215,7 @@ test_errno_full (void)
             spin (next_random (&random) % 100);
         }
       aio_context_dispatch (loop.context);
-      atomic_fetch_add (&alive, 1);
+      aio_test_moved ();
     }
   stop_signals ();
   g_assert_cmpuint (atomic_load (&plain.handler_runs), >, 0);
@@ -354,7 +267,7 @@ one_signal (Loop *loop)
         aio_bh_schedule (single.bhs[next_random (&random) % 2]);
       while (single.seen[0] != round || single.seen[1] != round)
         loop_iterate (loop, TRUE);
-      atomic_store (&alive, round);
+      aio_test_moved ();
     }
   stop_signals ();
   for (i = 0; i < 2; i++)
@@ -367,7 +280,7 @@ test_one_signal (void)
 {
   g_test_summary ("C1, C2: one signal in the home thread, at any moment on the way to sleep, "
                   "then silence: what its handler scheduled runs");
-  both_ways (one_signal);
+  both_ways_at_home (one_signal);
 }
 
 /* ---- Order between handlers and a thread ---- */
@@ -474,7 +387,7 @@ turns_run (Loop *loop)
   while (atomic_load (&n_signals) < n)
     {
       loop_iterate (loop, FALSE);
-      atomic_store (&alive, atomic_load (&n_signals));
+      aio_test_moved_to (atomic_load (&n_signals));
     }
   stop_signals ();
   atomic_store (&turns.stop, 1);
@@ -492,7 +405,7 @@ test_turns (void)
 {
   g_test_summary ("C3, C1: a handler in the home thread and another thread schedule by turns, "
                   "both within one interrupted step of the home thread: the order is kept");
-  both_ways (turns_run);
+  both_ways_at_home (turns_run);
 }
 
 /* ---- A producer that is interrupted by its own kind ---- */
@@ -559,7 +472,7 @@ kin_thread (void *unused)
       aio_bh_schedule (kin.bhs[which]);
       if (round % 64 == 0)
         kin_wait ();
-      atomic_store (&alive, round);
+      aio_test_moved ();
     }
   kin_wait ();
   mask_signal (SIG_BLOCK);
@@ -599,7 +512,7 @@ test_kin (void)
 {
   g_test_summary ("C1, C2, R1: a handler interrupts a thread inside schedule and schedules the "
                   "same and others; then silence, and the last value of each was seen");
-  both_ways (kin_run);
+  both_ways_at_home (kin_run);
 }
 
 /* Before any thread is started: only the thread that runs the cases lets the signal in. */
@@ -621,7 +534,7 @@ main (int    argc,
   g_test_init (&argc, &argv, NULL);
   install_handler ();
   mask_signal (SIG_BLOCK);
-  start_watchdog (argv[0]);
+  aio_test_start_watchdog ();
   mask_signal (SIG_UNBLOCK);
   aio_test_add ("/stress-signal/errno", test_errno);
   aio_test_add ("/stress-signal/errno-full", test_errno_full);

@@ -46,11 +46,6 @@ draw (Hand  *hand,
 }
 
 static void
-nothing (gpointer data)
-{
-}
-
-static void
 note_marks (gpointer data)
 {
   Mark *mark = data;
@@ -208,7 +203,7 @@ run_storm (Storm *storm,
   while (atomic_load (&storm->n_running) != 0)
     {
       iterate_in_turn (storm, loops, turn++);
-      loop_moved ();
+      aio_test_moved ();
       if (g_get_monotonic_time () >= end)
         atomic_store (&storm->over, TRUE);
     }
@@ -231,7 +226,6 @@ test_storm (void)
                   "cancel, delete, post and arm against one context that moves: nothing is lost, "
                   "each destroy notify runs once");
 
-  atomic_store (&loop_case_name, "/stress-storm/moving");
   storm.context = aio_context_new_full ("storm", NULL);
   for (guint i = 0; i < N_SHARED; i++)
     storm.marks[i].bh = aio_bh_new (storm.context, note_marks, &storm.marks[i]);

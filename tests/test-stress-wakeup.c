@@ -1,42 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Long runs in which every single wakeup counts: each event waits until the one before it was seen,
- * so that one that is lost stays lost, and the alarm goes off. */
+ * so that one that is lost stays lost, and the watchdog barks. */
 #include "aio-test.h"
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <time.h>
 
 #define MAX_FDS       8
 #define MAX_PRODUCERS 4
-
-static void
-hung (int signum)
-{
-  dprintf (STDOUT_FILENO, "Bail out! %s hung for 60 s\n", g_test_get_path ());
-  abort ();
-}
 
 static int
 scaled (int n_rounds)
 {
   return g_test_thorough () ? 20 * n_rounds : n_rounds;
-}
-
-static pthread_t
-start (void *(*func) (void *),
-       void *data)
-{
-  pthread_t thread;
-
-  g_assert_cmpint (pthread_create (&thread, NULL, func, data), ==, 0);
-  return thread;
-}
-
-static void
-join (pthread_t thread)
-{
-  g_assert_cmpint (pthread_join (thread, NULL), ==, 0);
 }
 
 typedef struct _Arena Arena;
@@ -211,20 +184,19 @@ run_arena (Arena         *arena,
            guint          n_ways)
 {
   pthread_t threads[MAX_PRODUCERS];
-  guint i, turn = 0;
+  guint i;
 
   for (i = 0; i < arena->n_producers; i++)
-    threads[i] = start (produce, &arena->producers[i]);
+    threads[i] = thread_start (produce, &arena->producers[i]);
   while (arena->left > 0)
     {
-      if (turn++ % 1024 == 0)
-        alarm (60);
+      aio_test_moved_to (arena->left);
       look_for_wanted (arena);
       if (arena->left > 0)
         ways[rand_r (&arena->seed) % n_ways] (arena);
     }
   for (i = 0; i < arena->n_producers; i++)
-    join (threads[i]);
+    thread_join (threads[i]);
 }
 
 /* Ways to iterate. */
@@ -445,21 +417,19 @@ test_signals (void)
   struct sigaction action = { .sa_handler = schedule_in_handler };
   pthread_t self = pthread_self (), sender;
   Arena arena;
-  guint turn = 0;
 
   g_test_summary ("C12, R25: a signal handler that interrupts the home thread anywhere is heard");
 
   arena_init (&arena, 1, scaled (20000));
   signalled = &arena.producers[0];
   sigaction (SIGUSR1, &action, NULL);
-  sender = start (send_signals, &self);
+  sender = thread_start (send_signals, &self);
   while (arena.left > 0)
     {
-      if (turn++ % 1024 == 0)
-        alarm (60);
+      aio_test_moved_to (arena.left);
       all_ways[rand_r (&arena.seed) % G_N_ELEMENTS (all_ways)] (&arena);
     }
-  join (sender);
+  thread_join (sender);
   signal (SIGUSR1, SIG_DFL);
   g_assert_cmpint (atomic_load (&n_signals), ==, signalled->goal);
   arena_clear (&arena);
@@ -519,7 +489,7 @@ test_many_contexts (void)
   GMainContext *loop = g_main_context_new ();
   Visitor visitors[4];
   pthread_t threads[4];
-  int i, turn = 0, total = 0;
+  int i, total = 0;
 
   g_test_summary ("C19: forty contexts of different priorities in one GMainContext");
 
@@ -533,16 +503,15 @@ test_many_contexts (void)
   for (i = 0; i < 4; i++)
     {
       visitors[i] = (Visitor) { &crowd, i };
-      threads[i] = start (visit_crowd, &visitors[i]);
+      threads[i] = thread_start (visit_crowd, &visitors[i]);
     }
   while (atomic_load (&crowd.left) > 0)
     {
-      if (turn++ % 1024 == 0)
-        alarm (60);
+      aio_test_moved_to (atomic_load (&crowd.left));
       g_main_context_iteration (loop, TRUE);
     }
   for (i = 0; i < 4; i++)
-    join (threads[i]);
+    thread_join (threads[i]);
   for (i = 0; i < N_CONTEXTS; i++)
     {
       total += atomic_load (&crowd.seen[i]);
@@ -579,6 +548,8 @@ pass_token (gpointer data)
 
   g_assert_true (aio_context_get_current () ==
                  aio_io_thread_get_context (token->ring->threads[token->at]));
+  if (token->hops % 1024 == 0)
+    aio_test_moved ();
   if (--token->hops == 0)
     {
       atomic_fetch_add (&token->ring->over, 1);
@@ -619,7 +590,6 @@ test_many_threads (void)
       token_init (&tokens[i], &ring);
       aio_bh_schedule (tokens[i].bhs[0]);
     }
-  alarm (g_test_thorough () ? 500 : 60);
   while (atomic_load (&ring.over) < N_TOKENS)
     g_usleep (1000);
   for (i = 0; i < N_TOKENS; i++)
@@ -661,7 +631,7 @@ play (PingPong *game,
       if (side == 1)
         aio_bh_schedule (game->bhs[0]);
       if (i % 1024 == 0)
-        alarm (60);
+        aio_test_moved ();
     }
 }
 
@@ -686,10 +656,9 @@ test_ping_pong (void)
       game.contexts[i] = aio_context_new ();
       game.bhs[i] = aio_bh_new (game.contexts[i], take_ping, &game.counts[i]);
     }
-  alarm (60);
-  thread = start (play_second, &game);
+  thread = thread_start (play_second, &game);
   play (&game, 0);
-  join (thread);
+  thread_join (thread);
   for (i = 0; i < 2; i++)
     {
       aio_bh_delete (game.bhs[i]);
@@ -723,7 +692,7 @@ walk (void *data)
       while (atomic_load (&wanderer->turn) != walker->number)
         sched_yield ();
       if (arena->left % 256 == 0)
-        alarm (60);
+        aio_test_moved ();
       look_for_wanted (arena);
       if (arena->left > 0)
         aio_context_poll (arena->context, TRUE);
@@ -746,15 +715,15 @@ test_moving_home (void)
 
   arena_init (&wanderer.arena, 1, scaled (20000));
   aio_context_detach (wanderer.arena.context);
-  producer = start (produce, &wanderer.arena.producers[0]);
+  producer = thread_start (produce, &wanderer.arena.producers[0]);
   for (i = 0; i < 3; i++)
     {
       walkers[i] = (Walker) { &wanderer, i };
-      threads[i] = start (walk, &walkers[i]);
+      threads[i] = thread_start (walk, &walkers[i]);
     }
   for (i = 0; i < 3; i++)
-    join (threads[i]);
-  join (producer);
+    thread_join (threads[i]);
+  thread_join (producer);
   arena_clear (&wanderer.arena);
 }
 
@@ -763,7 +732,7 @@ main (int    argc,
       char **argv)
 {
   g_test_init (&argc, &argv, NULL);
-  signal (SIGALRM, hung);
+  aio_test_start_watchdog ();
   /* An I/O thread would make it, and GLib keeps it: not a descriptor that leaked. */
   g_main_context_default ();
   aio_test_add ("/stress-wakeup/nested", test_nested);

@@ -503,7 +503,7 @@ armer_run (void *data)
       if (random / 32 % 16 == 0)
         g_usleep (random / 512 % 200);
       if (i % 256 == 0)
-        loop_moved ();
+        aio_test_moved ();
     }
   atomic_fetch_add (armer->n_over, 1);
   aio_context_notify (armer->loop->context);

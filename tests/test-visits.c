@@ -11,11 +11,6 @@ never (gpointer data)
 }
 
 static void
-nothing (gpointer data)
-{
-}
-
-static void
 count (gpointer data)
 {
   ++*(guint *) data;
@@ -645,7 +640,7 @@ worker_clear (Worker *worker)
     g_source_unref (worker->source);
   close_both (worker->fds);
   aio_io_thread_unref (worker->thread);
-  loop_moved ();
+  aio_test_moved ();
 }
 
 static gboolean
