@@ -106,6 +106,44 @@ thread_run (void *(*func) (void *),
   thread_join (thread_start (func, data));
 }
 
+static inline char
+thread_state (pid_t tid)
+{
+  g_autofree char *path = g_strdup_printf ("/proc/self/task/%d/stat", (int) tid);
+  g_autofree char *text = NULL;
+  const char *end;
+
+  if (!g_file_get_contents (path, &text, NULL, NULL))
+    return '?';
+  end = strrchr (text, ')');
+  return end != NULL && end[1] == ' ' ? end[2] : '?';
+}
+
+/* Until a thread that is about to sleep does. Who relies on it knows what it can sleep in. */
+static inline void
+thread_await_asleep (pid_t tid)
+{
+  do
+    {
+      while (thread_state (tid) != 'S')
+        g_usleep (100);
+      g_usleep (1000);
+    }
+  while (thread_state (tid) != 'S');
+}
+
+/* Until a thread of ours sleeps, most likely in its poll; or for as long as anybody may ask for. A
+ * test may not rely on it: it only makes the interesting interleaving likely. */
+static inline void
+thread_wait_asleep (pid_t tid)
+{
+  int i;
+
+  for (i = 0; i < 1000 && thread_state (tid) != 'S'; i++)
+    g_usleep (100);
+  g_usleep (1000);
+}
+
 /* --- Turning a hang into a failure with a name ------------------------------------------------ */
 
 static atomic_uint aio_test_moves G_GNUC_UNUSED;

@@ -27,31 +27,6 @@ loop_test_init (int    *argc,
   aio_test_start_watchdog ();
 }
 
-static inline char
-thread_state (pid_t tid)
-{
-  g_autofree char *path = g_strdup_printf ("/proc/self/task/%d/stat", (int) tid);
-  g_autofree char *text = NULL;
-  const char *end;
-
-  if (!g_file_get_contents (path, &text, NULL, NULL))
-    return '?';
-  end = strrchr (text, ')');
-  return end != NULL && end[1] == ' ' ? end[2] : '?';
-}
-
-/* Until a thread of ours sleeps, most likely in its poll; or for as long as anybody may ask for. A
- * test may not rely on it: it only makes the interesting interleaving likely. */
-static inline void
-thread_wait_asleep (pid_t tid)
-{
-  int i;
-
-  for (i = 0; i < 1000 && thread_state (tid) != 'S'; i++)
-    g_usleep (100);
-  g_usleep (1000);
-}
-
 /* --- Descriptors ------------------------------------------------------------------------------ */
 
 static inline void

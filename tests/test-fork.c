@@ -58,6 +58,7 @@ typedef struct
   GMainContext *loop;
   int ran;
   atomic_int step;
+  pid_t sleeper;
 } Things;
 
 static void
@@ -177,6 +178,7 @@ sleep_in_poll (void *data)
 {
   Things *things = data;
 
+  things->sleeper = gettid ();
   aio_context_poll_until (things->context, is_over, things, -1);
   return NULL;
 }
@@ -189,7 +191,7 @@ start_sleeper (Things *things)
   g_assert_cmpint (pthread_create (&thread, NULL, sleep_in_poll, things), ==, 0);
   while (atomic_load (&things->step) == 0)
     g_usleep (100);
-  g_usleep (SILENCE_USEC);
+  thread_await_asleep (things->sleeper);
   return thread;
 }
 

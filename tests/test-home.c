@@ -111,6 +111,7 @@ typedef struct
   AioContext *context;
   GMainContext *loop;
   atomic_int step;
+  pid_t tid;
 } Steps;
 
 static void
@@ -372,6 +373,7 @@ sleep_in_poll (void *data)
 {
   Steps *steps = data;
 
+  steps->tid = gettid ();
   aio_context_poll_until (steps->context, is_over, steps, -1);
   return NULL;
 }
@@ -387,7 +389,7 @@ test_second_while_asleep (void)
 
   thread = thread_start (sleep_in_poll, &steps);
   wait_for_step (&steps, 1);
-  g_usleep (20000);
+  thread_await_asleep (steps.tid);
   refuse_all (context);
   aio_bh_schedule_oneshot (context, end_sleep, &steps);
   thread_join (thread);

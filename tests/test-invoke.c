@@ -33,13 +33,12 @@ caller_start (Caller *caller)
   caller->thread = thread_start (caller_run, caller);
 }
 
-/* It waits, most likely. */
 static void
 caller_wait_asleep (Caller *caller)
 {
   while (atomic_load (&caller->tid) == 0)
     g_usleep (100);
-  thread_wait_asleep (atomic_load (&caller->tid));
+  thread_await_asleep (atomic_load (&caller->tid));
 }
 
 static void

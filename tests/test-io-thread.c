@@ -23,6 +23,7 @@ typedef struct
   AioBH *bhs[2];
   atomic_int step;
   atomic_int ran;
+  atomic_int stopper;
   pthread_t where;
   GSourceFunc in_source;
 } Fixture;
@@ -157,7 +158,10 @@ test_stop_twice (void)
 static void *
 stop_it (void *data)
 {
-  aio_io_thread_stop (((Fixture *) data)->thread);
+  Fixture *fixture = data;
+
+  atomic_store (&fixture->stopper, gettid ());
+  aio_io_thread_stop (fixture->thread);
   return NULL;
 }
 
@@ -312,8 +316,9 @@ test_not_what_nests (void)
       stopper = thread_start (stop_it, &fixture);
       while (aio_context_post (fixture.context, nothing, NULL, NULL))
         g_usleep (100);
-      /* The mark behind which nothing runs comes right after the first post that is refused. */
-      g_usleep (20000);
+      /* The mark behind which nothing runs comes right after the first post that is refused, and
+       * before it waits for the thread to end. */
+      thread_await_asleep (atomic_load (&fixture.stopper));
       atomic_store (&fixture.step, 2);
       thread_join (stopper);
       g_assert_cmpint (atomic_load (&fixture.ran), ==, 0);

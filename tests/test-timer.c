@@ -1342,7 +1342,7 @@ look_at_sleeper (void *data)
 {
   Sight *sight = data;
 
-  thread_wait_asleep (sight->loop->tid);
+  thread_await_asleep (sight->loop->tid);
   atomic_store (&sight->found, notices_setting ());
   atomic_store (&sight->over, TRUE);
   aio_context_notify (sight->loop->context);
