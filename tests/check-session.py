@@ -60,12 +60,13 @@ class Sessions:
             return None
         command = ['gdb', '-nx', '-batch', '-p', str(self.child.pid), '-ex',
                    f'source {self.script}', '-ex', 'aioctx main']
-        text = subprocess.run(command, capture_output=True, text=True, timeout=60,
-                              stdin=subprocess.DEVNULL).stdout
-        start = text.find('context "main"')
-        if start < 0:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60,
+                              stdin=subprocess.DEVNULL)
+        if re.search('ptrace|not permitted|Python scripting is not|not supported in this copy',
+                     done.stderr):
             return None
-        return ''.join(line + '\n' for line in text[start:].splitlines()
+        text = done.stdout[max(done.stdout.find('context "main"'), 0):]
+        return ''.join(line + '\n' for line in text.splitlines()
                        if not line.startswith('[Inferior'))
 
     def output(self, command):

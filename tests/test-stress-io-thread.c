@@ -13,7 +13,8 @@ typedef struct
   AioIOThread *thread;
   AioContext *context;
   AioBH *bh;
-  guint seed;
+  guint number;
+  guint seed;                   /* of the thread that plays the round */
   atomic_int begun;
   atomic_int over;
   int accepted;
@@ -57,7 +58,7 @@ static void *
 keep_busy (void *data)
 {
   Round *round = data;
-  guint seed = round->seed + 1;
+  guint seed = round->number + 1;
 
   atomic_store (&round->begun, 1);
   while (atomic_load (&round->over) == 0)
@@ -78,7 +79,7 @@ static void *
 stop_it (void *data)
 {
   Round *round = data;
-  guint seed = round->seed + 2;
+  guint seed = round->number + 2;
 
   spin_at_random (&seed);
   aio_io_thread_stop (round->thread);
@@ -112,16 +113,16 @@ end_thread (Round *round)
 }
 
 static void
-one_round (guint seed)
+one_round (guint number)
 {
-  Round round = { .seed = seed };
+  Round round = { .number = number, .seed = number };
   pthread_t thread;
 
   round.thread = aio_io_thread_new ("round", NULL);
   round.context = aio_context_ref (aio_io_thread_get_context (round.thread));
   round.bh = aio_bh_new (round.context, run_again, &round);
   thread = thread_start (keep_busy, &round);
-  if (seed % 2 == 0)
+  if (number % 2 == 0)
     {
       while (atomic_load (&round.begun) == 0)
         sched_yield ();
@@ -167,7 +168,7 @@ test_at_once (void)
 
   for (i = 0; i < n; i++)
     {
-      Round round = { .seed = i, .thread = aio_io_thread_new (NULL, NULL) };
+      Round round = { .number = i, .seed = i, .thread = aio_io_thread_new (NULL, NULL) };
 
       aio_test_moved ();
       end_thread (&round);
@@ -189,7 +190,7 @@ test_from_inside (void)
 
   for (i = 0; i < n; i++)
     {
-      Round round = { .seed = i, .thread = aio_io_thread_new (NULL, NULL) };
+      Round round = { .number = i, .seed = i, .thread = aio_io_thread_new (NULL, NULL) };
       pthread_t thread;
 
       aio_test_moved ();
