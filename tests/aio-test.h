@@ -5,6 +5,7 @@
 #include <aioctx-gsource/aioctx-gsource.h>
 #include <dirent.h>
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -12,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -32,6 +34,39 @@ static inline guint
 aio_test_count_fds (void)
 {
   return aio_test_count_entries ("/proc/self/fd");
+}
+
+static inline gboolean
+is_readable (int fd)
+{
+  struct pollfd record = { fd, POLLIN, 0 };
+
+  return poll (&record, 1, 0) == 1;
+}
+
+static inline int
+lowest_free_fd (void)
+{
+  int fd = dup (STDOUT_FILENO);
+
+  g_assert_cmpint (fd, >=, 0);
+  close (fd);
+  return fd;
+}
+
+/* 0: as many as there may usually be. */
+static inline void
+limit_fds (rlim_t limit)
+{
+  static struct rlimit usual;
+  struct rlimit now;
+
+  if (usual.rlim_cur == 0)
+    g_assert_cmpint (getrlimit (RLIMIT_NOFILE, &usual), ==, 0);
+  now = usual;
+  if (limit != 0)
+    now.rlim_cur = limit;
+  g_assert_cmpint (setrlimit (RLIMIT_NOFILE, &now), ==, 0);
 }
 
 static inline void *

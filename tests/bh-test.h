@@ -3,6 +3,7 @@
 #pragma once
 
 #include "aio-test.h"
+#include <fcntl.h>
 
 /* One of the ways to run a context: its own poll, or a GMainContext. */
 typedef struct
@@ -92,4 +93,25 @@ static inline void
 count_run (gpointer data)
 {
   ++*(guint *) data;
+}
+
+/* Leaves no room for one more wakeup: an eventfd is counted up to its limit, a pipe is filled
+ * through a second opening of its other end. */
+static inline void
+fill_wakeup (AioContext *context)
+{
+  static const char dust[4096];
+  const guint64 limit = G_MAXUINT64 - 1;
+  int fd = aio_context_get_fd (context);
+  char path[64];
+  int other;
+
+  if (write (fd, &limit, sizeof limit) > 0 || errno == EAGAIN)
+    return;
+  g_snprintf (path, sizeof path, "/proc/self/fd/%d", fd);
+  other = open (path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+  g_assert_cmpint (other, >=, 0);
+  while (write (other, dust, sizeof dust) > 0 || write (other, dust, 1) > 0)
+    ;
+  close (other);
 }

@@ -5,9 +5,7 @@
 
 #include "aio-test.h"
 #include <fcntl.h>
-#include <poll.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 

@@ -2,7 +2,6 @@
 /* The end of bottom halves: when the destroy notify runs, who may delete whom and where from. */
 #include "bh-test.h"
 
-#include <poll.h>
 
 /* ---- A bottom half that is watched ---- */
 
@@ -528,14 +527,6 @@ test_from_afar (void)
   g_test_summary ("C7, C11: after a delete in another thread nothing starts, and the destroy "
                   "notify runs in the next pass, in the home thread, without being progress");
   both_ways_at_home (ignore_source_dispatch);
-}
-
-static gboolean
-is_readable (int fd)
-{
-  struct pollfd record = { fd, POLLIN, 0 };
-
-  return poll (&record, 1, 0) == 1;
 }
 
 static void

@@ -2,7 +2,6 @@
 /* In which order bottom halves run, and in which pass. */
 #include "bh-test.h"
 
-#include <poll.h>
 
 /* ---- Written orders: each callback adds its letter to the trace ---- */
 

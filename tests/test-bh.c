@@ -7,7 +7,6 @@
 #include <sys/mman.h>
 #include <dlfcn.h>
 #include <fcntl.h>
-#include <poll.h>
 
 #if defined (__has_feature)
 #if __has_feature (address_sanitizer) || __has_feature (thread_sanitizer)
@@ -248,39 +247,6 @@ test_clean_asleep (void)
   g_assert_cmpuint (runs, ==, 2);
   aio_bh_delete (target.bh);
   aio_context_unref (context);
-}
-
-static int
-open_other_end (int fd)
-{
-  char path[64];
-  int other;
-
-  g_snprintf (path, sizeof path, "/proc/self/fd/%d", fd);
-  other = open (path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
-  g_assert_cmpint (other, >=, 0);
-  return other;
-}
-
-/* Leaves no room for one more wakeup: an eventfd is counted up to its limit, a pipe is filled
- * through a second opening of its other end. */
-static void
-fill_wakeup (AioContext *context)
-{
-  static const char dust[4096];
-  const guint64 limit = G_MAXUINT64 - 1;
-  int fd = aio_context_get_fd (context);
-
-  if (write (fd, &limit, sizeof limit) < 0)
-    {
-      int other = open_other_end (fd);
-
-      while (write (other, dust, sizeof dust) > 0)
-        ;
-      while (write (other, dust, 1) > 0)
-        ;
-      close (other);
-    }
 }
 
 static void
@@ -583,14 +549,6 @@ test_idle_promotion (void)
   g_assert_cmpuint (runs, ==, 6);
   aio_bh_delete (bh);
   aio_context_unref (context);
-}
-
-static gboolean
-is_readable (int fd)
-{
-  struct pollfd record = { fd, POLLIN, 0 };
-
-  return poll (&record, 1, 0) == 1;
 }
 
 static void *

@@ -2,7 +2,6 @@
 /* The context by itself: its name and priority, its own poll, and its life as a guest in a foreign
  * epoll or poll loop. */
 #include "aio-test.h"
-#include <poll.h>
 #include <sys/epoll.h>
 
 #define SILENCE_USEC 20000

@@ -4,7 +4,6 @@
 #include "aio-test.h"
 #include <fcntl.h>
 #include <sys/eventfd.h>
-#include <sys/resource.h>
 #include <sys/syscall.h>
 
 static void
@@ -44,30 +43,6 @@ pipe2 (int fds[2],
       return -1;
     }
   return syscall (SYS_pipe2, fds, flags);
-}
-
-static int
-lowest_free_fd (void)
-{
-  int fd = open ("/dev/null", O_RDONLY | O_CLOEXEC);
-
-  g_assert_cmpint (fd, >=, 0);
-  close (fd);
-  return fd;
-}
-
-static void
-limit_fds (rlim_t limit)
-{
-  static struct rlimit usual;
-  struct rlimit now;
-
-  if (usual.rlim_cur == 0)
-    g_assert_cmpint (getrlimit (RLIMIT_NOFILE, &usual), ==, 0);
-  now = usual;
-  if (limit != 0)
-    now.rlim_cur = limit;
-  g_assert_cmpint (setrlimit (RLIMIT_NOFILE, &now), ==, 0);
 }
 
 static void

@@ -45,14 +45,6 @@ bell_clear (Bell *bell)
   aio_event_notifier_clear (&bell->notifier);
 }
 
-static gboolean
-is_readable (int fd)
-{
-  struct pollfd pollfd = { fd, POLLIN, 0 };
-
-  return poll (&pollfd, 1, 0) == 1;
-}
-
 /* --- By itself -------------------------------------------------------------------------------- */
 
 static void

@@ -6,10 +6,8 @@
 #include <arpa/inet.h>
 #include <glib-unix.h>
 #include <netinet/in.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 

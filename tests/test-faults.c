@@ -46,30 +46,6 @@ static Fault present;
 static int present_n;
 static gboolean present_lasts;
 
-static void
-limit_fds (rlim_t limit)
-{
-  static struct rlimit usual;
-  struct rlimit now;
-
-  if (usual.rlim_cur == 0)
-    g_assert_cmpint (getrlimit (RLIMIT_NOFILE, &usual), ==, 0);
-  now = usual;
-  if (limit != 0)
-    now.rlim_cur = limit;
-  g_assert_cmpint (setrlimit (RLIMIT_NOFILE, &now), ==, 0);
-}
-
-static int
-lowest_free_fd (void)
-{
-  int fd = dup (STDOUT_FILENO);
-
-  g_assert_cmpint (fd, >=, 0);
-  close (fd);
-  return fd;
-}
-
 /* The scenario has opened what it needs for itself. */
 static void
 begin_to_fail (void)

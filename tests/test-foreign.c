@@ -3,14 +3,6 @@
  * tests run in such loops, too; this is about the descriptor and the timeout themselves. */
 #include "loop-test.h"
 
-static gboolean
-is_readable (int fd)
-{
-  struct pollfd pollfd = { fd, POLLIN, 0 };
-
-  return poll (&pollfd, 1, 0) == 1;
-}
-
 static gint64
 now_ns (AioContext *context)
 {

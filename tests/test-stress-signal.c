@@ -175,26 +175,6 @@ test_errno (void)
   both_ways_at_home (errno_kept);
 }
 
-/* Leaves no room for one more wakeup, so that the library's write fails. */
-static void
-fill_wakeup (AioContext *context)
-{
-  static const char dust[4096];
-  const guint64 limit = G_MAXUINT64 - 1;
-  int fd = aio_context_get_fd (context);
-  char path[64];
-  int other;
-
-  if (write (fd, &limit, sizeof limit) > 0 || errno == EAGAIN)
-    return;
-  g_snprintf (path, sizeof path, "/proc/self/fd/%d", fd);
-  other = open (path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
-  g_assert_cmpint (other, >=, 0);
-  while (write (other, dust, sizeof dust) > 0 || write (other, dust, 1) > 0)
-    ;
-  close (other);
-}
-
 static void
 test_errno_full (void)
 {

@@ -16,14 +16,6 @@ count (gpointer data)
   ++*(guint *) data;
 }
 
-static gboolean
-is_readable (int fd)
-{
-  struct pollfd pollfd = { fd, POLLIN, 0 };
-
-  return poll (&pollfd, 1, 0) == 1;
-}
-
 static guint64
 wakeups_of (AioContext *context)
 {
