@@ -401,9 +401,10 @@ test_signal (Loop *loop)
   setitimer (ITIMER_REAL, &interval, NULL);
   for (i = 0; i < 20; i++)
     {
-      int seen = atomic_load (&n_signals);
+      int seen;
 
       LOOP_WAIT (loop, bell.n > i);
+      seen = atomic_load (&n_signals);
       while (atomic_load (&n_signals) == seen)
         {
           errno = ENOTTY;
