@@ -273,8 +273,7 @@ test_ring (void)
       meddle (ring, random >> 8);
       if (i % 64 == 0)
         g_usleep (random >> 25);
-      if (i % 1024 == 0)
-        aio_test_moved ();
+      aio_test_moved_to (atomic_load (&ring->n_hops));
     }
   atomic_store (&ring->over, TRUE);
   for (i = 0; i < N_NODES; i++)
@@ -426,9 +425,9 @@ test_very_many (Loop *loop)
       do
         {
           loop_turn (loop, TRUE);
-          aio_test_moved ();
           for (i = 0, seen = 0; i < n; i++)
             seen += ones[i].n_read + ones[i].n_fired;
+          aio_test_moved_to (seen);
         }
       while (seen < 2 * n * round);
     }
