@@ -54,18 +54,7 @@ ask_loops (void)
 {
   static const BenchPeer *const peers[] = {
     &bench_ours_poll, &bench_ours_source, &bench_glib,
-#ifdef HAVE_LIBUV
-    &bench_libuv,
-#endif
-#ifdef HAVE_LIBEV
-    &bench_libev,
-#endif
-#ifdef HAVE_LIBEVENT
-    &bench_libevent,
-#endif
-#ifdef HAVE_LIBSYSTEMD
-    &bench_sd_event,
-#endif
+    BENCH_OTHERS
     &bench_ours_io_thread,
   };
   BenchSubject subjects[G_N_ELEMENTS (peers)];

@@ -10,18 +10,7 @@
 
 static const BenchPeer *const peers[] = {
   &bench_ours_poll, &bench_ours_source, &bench_glib, &bench_glib_ready_time,
-#ifdef HAVE_LIBUV
-  &bench_libuv,
-#endif
-#ifdef HAVE_LIBEV
-  &bench_libev,
-#endif
-#ifdef HAVE_LIBEVENT
-  &bench_libevent,
-#endif
-#ifdef HAVE_LIBSYSTEMD
-  &bench_sd_event,
-#endif
+  BENCH_OTHERS
 };
 
 /* Blocks that were mapped on their own are counted apart. */

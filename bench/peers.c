@@ -10,18 +10,7 @@ const BenchPeer *const bench_peers[] = {
   &bench_glib,
   &bench_glib_ready_time,
   &bench_glib_invoke,
-#ifdef HAVE_LIBUV
-  &bench_libuv,
-#endif
-#ifdef HAVE_LIBEV
-  &bench_libev,
-#endif
-#ifdef HAVE_LIBEVENT
-  &bench_libevent,
-#endif
-#ifdef HAVE_LIBSYSTEMD
-  &bench_sd_event,
-#endif
+  BENCH_OTHERS
   &bench_bare,
   &bench_bare_eventfd,
   &bench_bare_epoll,

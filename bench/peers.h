@@ -82,6 +82,29 @@ extern const BenchPeer bench_bare_epoll;        /* one epoll descriptor with all
 
 extern const BenchPeer bench_libuv, bench_libev, bench_libevent, bench_sd_event;
 
+/* Those of other projects that were built, each with its comma, for the midst of a list. */
+#ifdef HAVE_LIBUV
+#define BENCH_LIBUV &bench_libuv,
+#else
+#define BENCH_LIBUV
+#endif
+#ifdef HAVE_LIBEV
+#define BENCH_LIBEV &bench_libev,
+#else
+#define BENCH_LIBEV
+#endif
+#ifdef HAVE_LIBEVENT
+#define BENCH_LIBEVENT &bench_libevent,
+#else
+#define BENCH_LIBEVENT
+#endif
+#ifdef HAVE_LIBSYSTEMD
+#define BENCH_SD_EVENT &bench_sd_event,
+#else
+#define BENCH_SD_EVENT
+#endif
+#define BENCH_OTHERS BENCH_LIBUV BENCH_LIBEV BENCH_LIBEVENT BENCH_SD_EVENT
+
 /* Those that were built: ours first, then the peers, then the floors. Ends with NULL. */
 extern const BenchPeer *const bench_peers[];
 
