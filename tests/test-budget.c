@@ -85,15 +85,19 @@ stage_init_loop (Stage *stage,
   stage->main_context = loop->main_context;
 }
 
-/* A context of its own, whose GMainContext the case drives by hand. */
+/* A context of its own, whose GMainContext the case drives by hand; it may run so many callbacks at
+ * a time, 0: any number. */
 static void
 stage_init_by_hand (Stage *stage,
-                    guint  n_tasks)
+                    guint  n_tasks,
+                    guint  limit)
 {
   stage_init (stage, aio_context_new_full ("handy", NULL), n_tasks);
   stage->main_context = g_main_context_new ();
   g_assert_true (g_main_context_acquire (stage->main_context));
   g_assert_cmpuint (aio_context_attach (stage->context, stage->main_context), !=, 0);
+  if (limit != 0)
+    aio_context_set_budget (stage->context, limit, 0);
 }
 
 static void
@@ -317,8 +321,7 @@ test_leftovers (void)
   guint expected[] = { 0, 1, 3, 5 };
 
   g_test_summary ("C16, C3, C6, C7: what is left over is pending as before");
-  stage_init_by_hand (&stage, 6);
-  aio_context_set_budget (stage.context, 2, 0);
+  stage_init_by_hand (&stage, 6, 2);
   stage_schedule_all (&stage);
   stage_assert_runs (&stage, 2);
   g_assert_true (aio_bh_cancel (stage.tasks[2].bh));
@@ -343,8 +346,7 @@ test_rest (void)
   Stage stage;
 
   g_test_summary ("C16: after a dispatch that was cut short it sits one iteration out and goes on");
-  stage_init_by_hand (&stage, 10);
-  aio_context_set_budget (stage.context, 4, 0);
+  stage_init_by_hand (&stage, 10, 4);
   stage_schedule_all (&stage);
   stage_assert_runs (&stage, 4);
   stage_assert_rests (&stage);
@@ -362,8 +364,7 @@ test_rest_without_check (void)
   Stage stage;
 
   g_test_summary ("C16, C18: the same in a loop that leaves check out");
-  stage_init_by_hand (&stage, 6);
-  aio_context_set_budget (stage.context, 2, 0);
+  stage_init_by_hand (&stage, 6, 2);
   stage_schedule_all (&stage);
   for (guint i = 0; i < 3; i++)
     {
@@ -390,8 +391,7 @@ test_rest_and_pending (void)
   Stage stage;
 
   g_test_summary ("C16, G1: g_main_context_pending() may be the iteration that is sat out");
-  stage_init_by_hand (&stage, 6);
-  aio_context_set_budget (stage.context, 2, 0);
+  stage_init_by_hand (&stage, 6, 2);
   stage_schedule_all (&stage);
   g_assert_true (g_main_context_pending (stage.main_context));
   g_assert_true (g_main_context_pending (stage.main_context));
@@ -414,8 +414,7 @@ test_exact (void)
   Stage stage;
 
   g_test_summary ("C16: as many as the budget allows, and nothing left, is no cut");
-  stage_init_by_hand (&stage, 4);
-  aio_context_set_budget (stage.context, 4, 0);
+  stage_init_by_hand (&stage, 4, 4);
   stage_schedule_all (&stage);
   stage_assert_runs (&stage, 4);
   stage_schedule_all (&stage);
@@ -430,8 +429,7 @@ test_notify_in_rest (void)
   Stage stage;
 
   g_test_summary ("C12, C16: a notification during the rest is not lost");
-  stage_init_by_hand (&stage, 2);
-  aio_context_set_budget (stage.context, 1, 0);
+  stage_init_by_hand (&stage, 2, 1);
   stage_schedule_all (&stage);
   stage_assert_runs (&stage, 1);
   aio_bh_cancel (stage.tasks[1].bh);
@@ -450,8 +448,7 @@ test_idle (void)
   Step step;
 
   g_test_summary ("C5, C16: idle bottom halves that are left over do not wait for another 10 ms");
-  stage_init_by_hand (&stage, 5);
-  aio_context_set_budget (stage.context, 1, 0);
+  stage_init_by_hand (&stage, 5, 1);
   for (guint i = 0; i < stage.n_tasks; i++)
     {
       stage_add_bh (&stage, i);
@@ -498,7 +495,7 @@ assert_at_most (guint slow,
   Stage stage;
   guint n;
 
-  stage_init_by_hand (&stage, 100);
+  stage_init_by_hand (&stage, 100, 0);
   aio_context_set_budget (stage.context, 0, TIME_LIMIT);
   stage.tasks[slow - 1].act = burn;
   stage_schedule_all (&stage);
@@ -532,7 +529,7 @@ test_time_and_number (void)
   Stage stage;
 
   g_test_summary ("C16: of two limits the one that comes first holds");
-  stage_init_by_hand (&stage, 20);
+  stage_init_by_hand (&stage, 20, 0);
   aio_context_set_budget (stage.context, 3, HOUR / 1000);
   stage_schedule_all (&stage);
   stage_assert_runs (&stage, 3);
@@ -556,7 +553,7 @@ test_own_poll (void)
   Stage stage;
 
   g_test_summary ("C16: aio_context_poll() and aio_bh_poll() run everything, attached or not");
-  stage_init_by_hand (&stage, 9);
+  stage_init_by_hand (&stage, 9, 0);
   aio_context_set_budget (stage.context, 2, 1);
   for (guint i = 0; i < 2; i++)
     {
@@ -581,8 +578,7 @@ test_own_poll_goes_on (void)
   Stage stage;
 
   g_test_summary ("C16, C18: an own poll goes on with what a dispatch has left");
-  stage_init_by_hand (&stage, 5);
-  aio_context_set_budget (stage.context, 2, 0);
+  stage_init_by_hand (&stage, 5, 2);
   stage_schedule_all (&stage);
   stage_assert_runs (&stage, 2);
   g_assert_true (aio_context_poll (stage.context, TRUE));
@@ -598,7 +594,7 @@ test_foreign_dispatch (void)
   Stage stage;
 
   g_test_summary ("C16: aio_context_dispatch() keeps to the budget and sits nothing out");
-  stage_init_by_hand (&stage, 5);
+  stage_init_by_hand (&stage, 5, 0);
   aio_context_detach (stage.context);
   aio_context_set_budget (stage.context, 2, 0);
   stage_schedule_all (&stage);
@@ -629,8 +625,7 @@ test_nested_poll (void)
   Stage stage;
 
   g_test_summary ("C13, C16: a nested poll goes on with the interrupted turn, without a limit");
-  stage_init_by_hand (&stage, 8);
-  aio_context_set_budget (stage.context, 3, 0);
+  stage_init_by_hand (&stage, 8, 3);
   stage.tasks[1].act = poll_inside;
   stage_schedule_all (&stage);
   stage_assert_runs (&stage, 8);
@@ -659,8 +654,7 @@ test_nested_iteration (void)
   Stage stage;
 
   g_test_summary ("C13, C16: a nested iteration of the GMainContext has a budget of its own");
-  stage_init_by_hand (&stage, 12);
-  aio_context_set_budget (stage.context, 3, 0);
+  stage_init_by_hand (&stage, 12, 3);
   stage.tasks[1].act = iterate_inside;
   stage_schedule_all (&stage);
   /* 0, 1 { 2 3 4, 5 6 7 } 8; then the outer one is used up. */
@@ -703,8 +697,7 @@ test_detach (void)
       {
         Stage stage;
 
-        stage_init_by_hand (&stage, 6);
-        aio_context_set_budget (stage.context, limit, 0);
+        stage_init_by_hand (&stage, 6, limit);
         stage.tasks[1].act = acts[i];
         stage_schedule_all (&stage);
         stage_assert_runs (&stage, 2);
@@ -731,8 +724,7 @@ test_set_inside (void)
   Stage stage;
 
   g_test_summary ("C16: a budget that is set in a callback is that of the next turn");
-  stage_init_by_hand (&stage, 7);
-  aio_context_set_budget (stage.context, 3, 0);
+  stage_init_by_hand (&stage, 7, 3);
   stage.tasks[0].act = set_budget_inside;
   stage_schedule_all (&stage);
   stage_assert_runs (&stage, 3);
@@ -752,7 +744,7 @@ test_move (void)
   GMainContext *first;
 
   g_test_summary ("C16, C19: moved to another GMainContext before the rest was taken, it goes on");
-  stage_init_by_hand (&stage, 6);
+  stage_init_by_hand (&stage, 6, 0);
   first = stage.main_context;
   aio_context_set_budget (stage.context, 2, 0);
   stage_schedule_all (&stage);
@@ -785,7 +777,7 @@ end_inside (gboolean by_shell)
 {
   Stage stage;
 
-  stage_init_by_hand (&stage, 4);
+  stage_init_by_hand (&stage, 4, 0);
   aio_context_detach (stage.context);
   aio_context_set_budget (stage.context, 2, 0);
   if (by_shell)
@@ -819,7 +811,7 @@ test_shell_by_hand (void)
   Stage stage;
 
   g_test_summary ("C16: a shell that was attached by hand keeps to the budget");
-  stage_init_by_hand (&stage, 5);
+  stage_init_by_hand (&stage, 5, 0);
   aio_context_detach (stage.context);
   g_source_attach (aio_context_get_source (stage.context), stage.main_context);
   aio_context_set_budget (stage.context, 3, 0);
@@ -1263,8 +1255,7 @@ test_turn_about (void)
   Stage stage;
 
   g_test_summary ("C16: a source of lower priority runs after each dispatch that was cut short");
-  stage_init_by_hand (&stage, 3);
-  aio_context_set_budget (stage.context, 2, 0);
+  stage_init_by_hand (&stage, 3, 2);
   torrent_begin (&stage);
   neighbour_begin (&low, stage.main_context, G_PRIORITY_LOW, 0);
   for (guint i = 1; i <= FRAMES; i++)
@@ -1448,8 +1439,7 @@ test_misuse (void)
   Stage stage;
 
   g_test_summary ("C28, C17: misuse of aio_context_set_budget() is reported and changes nothing");
-  stage_init_by_hand (&stage, 6);
-  aio_context_set_budget (stage.context, 2, 0);
+  stage_init_by_hand (&stage, 6, 2);
   reports_begin (&reports);
   aio_context_set_budget (NULL, 3, 0);
   g_assert_cmpuint (reports.n, ==, 1);
