@@ -62,7 +62,7 @@ class Sessions:
                    f'source {self.script}', '-ex', 'aioctx main']
         done = subprocess.run(command, capture_output=True, text=True, timeout=60,
                               stdin=subprocess.DEVNULL)
-        if re.search('ptrace|not permitted|Python scripting is not|not supported in this copy',
+        if re.search('ptrace|not permitted|not supported in this copy|debugging symbols',
                      done.stderr):
             return None
         text = done.stdout[max(done.stdout.find('context "main"'), 0):]
