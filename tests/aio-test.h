@@ -198,7 +198,7 @@ aio_test_moved_to (guint n)
 }
 
 static inline void *
-aio_test_watchdog (void *data)
+aio_test_watchdog (void *data G_GNUC_UNUSED)
 {
   guint seen = 0, seconds;
 
