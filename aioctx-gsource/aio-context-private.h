@@ -59,8 +59,8 @@ typedef enum
   AIO_N_KINDS
 } AioKind;
 
-/* Under a GMainContext, after a turn that was cut short: the context sits one iteration out, so
- * that ready sources of lower priority get theirs. */
+/* Under a GMainContext, after a turn that used its budget up and has more to do: the context sits
+ * one iteration out, so that ready sources of lower priority get theirs. */
 typedef enum
 {
   AIO_REST_NONE,

@@ -438,6 +438,7 @@ run_for_a_turn (AioContext *context,
       AioKind kind = (first + i) % AIO_N_KINDS;
       guint n = run_kind (context, kind, sleep, turn, &all);
 
+      turn->called_fds |= kind == AIO_KIND_FDS && n != 0;
       if (turn->cut)
         context->first_kind = (n != 0 ? kind + 1 : kind) % AIO_N_KINDS;
     }
@@ -475,6 +476,17 @@ aio_context_run (AioContext *context,
   return all;
 }
 
+/* Has a turn used its budget up, with more to do? A callback may have made due what comes after it,
+ * so that nothing was cut short; it is a flood all the same. */
+static gboolean
+has_to_give_way (AioContext    *context,
+                 const AioTurn *turn)
+{
+  if (turn->cut || G_LIKELY (!aio_turn_is_limited (turn)))
+    return turn->cut;
+  return (turn->called_fds || aio_context_is_due (context)) && aio_turn_is_used_up (turn);
+}
+
 /* One pass within the budget. Returns whether there was progress. */
 gboolean
 aio_context_run_turn (AioContext *context,
@@ -488,7 +500,7 @@ aio_context_run_turn (AioContext *context,
 
   aio_turn_begin (&turn, source, &budget);
   progress = aio_context_run (context, sleep, &turn).progress;
-  if (turn.cut)
+  if (has_to_give_way (context, &turn))
     context->rest = AIO_REST_NEXT;
   return progress;
 }
@@ -848,9 +860,10 @@ aio_context_poll_until (AioContext   *context,
  *
  * Limits what one dispatch does, so that a flood of work cannot keep the other sources of a
  * #GMainContext waiting. What is left over is dispatched later, in order; nothing is dropped. After
- * a dispatch that was cut short the context sits one iteration of the #GMainContext out, so ready
- * sources of lower priority get their turn, too. The next one begins with another kind of work:
- * bottom halves, descriptor handlers and timers do not keep each other waiting either.
+ * a dispatch that has used this up, with more to do, the context sits one iteration of the
+ * #GMainContext out, so ready sources of lower priority get their turn, too. One that was cut short
+ * is followed by one that begins with another kind of work: bottom halves, descriptor handlers and
+ * timers do not keep each other waiting either.
  *
  * A callback that has begun is not interrupted. The clock is read after 1, 2, 4, 8, 16 callbacks,
  * and then after every 16. A budget that is set by a callback is that of the next dispatch.

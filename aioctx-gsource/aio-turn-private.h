@@ -29,6 +29,7 @@ typedef struct
   guint n_callbacks;            /* begun so far */
   guint next_stop;              /* of n_callbacks: find out whether it goes on */
   gboolean cut;                 /* the budget is used up, and something is left */
+  gboolean called_fds;          /* and only the kernel knows whether they are ready again */
 } AioTurn;
 
 /* The next number of callbacks at which the clock is read. */
@@ -58,6 +59,13 @@ aio_turn_begin (AioTurn         *turn,
   if (budget->max_usec != 0)
     turn->ends_at = g_get_monotonic_time () + budget->max_usec;
   aio_turn_set_next_stop (turn);
+}
+
+/* Is there any budget? */
+static inline gboolean
+aio_turn_is_limited (const AioTurn *turn)
+{
+  return turn->next_stop != G_MAXUINT;
 }
 
 /* One of the numbers has come. */

@@ -950,6 +950,43 @@ test_slow_kind (Loop *loop)
   stage_clear (&stage);
 }
 
+/* One task that has more to do whenever it has run. Its turns use the budget up and leave nothing
+ * of the pass, so they are not cut short; all the same they have to give way. */
+static void
+assert_gives_way (Stage *stage)
+{
+  for (guint turns = 1; turns <= TURNS; turns++)
+    {
+      g_assert_cmpuint (stage_step (stage).n_ran, ==, 1);
+      stage_assert_rests (stage);
+    }
+  stage_clear (stage);
+}
+
+static void
+test_whole_turn (void)
+{
+  Stage stage;
+
+  g_test_summary ("C16: a dispatch that uses the budget up and has more to do sits one out, too");
+  stage_init_by_hand (&stage, 1);
+  aio_context_set_budget (stage.context, 0, 5);
+  stage_add_bh (&stage, 0);
+  stage.tasks[0].act = burn_and_schedule_itself;
+  aio_bh_schedule (stage.tasks[0].bh);
+  assert_gives_way (&stage);
+
+  stage_init_by_hand (&stage, 1);
+  aio_context_set_budget (stage.context, 1, 0);
+  stage_add_fd (&stage, 0);
+  assert_gives_way (&stage);
+
+  stage_init_by_hand (&stage, 1);
+  aio_context_set_budget (stage.context, 1, 0);
+  stage_add_timer (&stage, 0);
+  assert_gives_way (&stage);
+}
+
 /* --- A handler with two callbacks ------------------------------------------------------------- */
 
 static void
@@ -1468,6 +1505,7 @@ add_cases_by_hand (void)
   aio_test_add ("/budget/rest/pending", test_rest_and_pending);
   aio_test_add ("/budget/rest/notify", test_notify_in_rest);
   aio_test_add ("/budget/exact", test_exact);
+  aio_test_add ("/budget/whole-turn", test_whole_turn);
   aio_test_add ("/budget/idle", test_idle);
   aio_test_add ("/budget/time", test_time);
   aio_test_add ("/budget/time-and-number", test_time_and_number);
