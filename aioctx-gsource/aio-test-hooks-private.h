@@ -29,7 +29,7 @@ typedef struct
 {
   AioTestKind kind;
   AioTestState state;
-  const char *name;     /* of a bottom half or a one-shot */
+  const char *name;     /* of a bottom half, a one-shot or a timer; may be NULL */
   int fd;
   gconstpointer timer;
   gpointer func;        /* of a timer */

@@ -122,7 +122,7 @@ list_timer (gpointer            data,
 {
   Listing *listing = data;
   gboolean armed = timer->state != AIO_TIMER_IDLE;
-  AioTestItem item = { AIO_TEST_TIMER, AIO_TEST_RESTING, NULL, -1, timer,
+  AioTestItem item = { AIO_TEST_TIMER, AIO_TEST_RESTING, timer->name, -1, timer,
                        (gpointer) (guintptr) timer->func, armed ? timer->deadline : -1 };
 
   if (armed && timer->deadline <= listing->now)

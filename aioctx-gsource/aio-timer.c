@@ -340,8 +340,13 @@ static void
 append_name (GString      *names,
              AioTimerNode *timer)
 {
-  g_string_append_printf (names, "%stimer %p (%s)", names->len != 0 ? ", " : "", (gpointer) timer,
-                          clock_name (timer->clock));
+  if (names->len != 0)
+    g_string_append (names, ", ");
+  if (timer->name != NULL)
+    g_string_append_printf (names, "timer “%s”", timer->name);
+  else
+    g_string_append_printf (names, "timer %p", (gpointer) timer);
+  g_string_append_printf (names, " (%s)", clock_name (timer->clock));
 }
 
 /* The context ends: disarms all for good, and names those that should not be there any more: the

@@ -1173,18 +1173,22 @@ test_leftover (Loop *loop)
   AioTimer *heap;
   Reports reports;
 
-  g_test_summary ("C24: timers that are armed still when the context ends are reported, and the "
-                  "destroy notify of a heap timer runs once; both may be freed afterwards");
+  g_test_summary ("C24: timers that are armed still when the context ends are reported by name, "
+                  "and the destroy notify of a heap timer runs once; both may be freed then");
 
   n_destroyed = 0;
   alarm_init (&embedded, loop, AIO_CLOCK_MONOTONIC);
   alarm_set (&embedded, 0);
   heap = aio_timer_new (loop->context, AIO_CLOCK_REALTIME, count_destroyed, NULL, count_destroyed);
   aio_timer_mod_ns (heap, G_MAXINT64);
+  aio_timer_set_name (&embedded.timer, "toaster");
+  aio_timer_set_name (heap, "kettle");
   reports_begin (&reports);
   loop_clear (loop);
   g_assert_cmpuint (reports.n, ==, 1);
   g_assert_true (reports_mention (&reports, "loopy"));
+  g_assert_true (reports_mention (&reports, "timer “toaster” (monotonic)"));
+  g_assert_true (reports_mention (&reports, "timer “kettle” (realtime)"));
   reports_end (&reports);
   g_assert_cmpuint (n_destroyed, ==, 1);
   g_assert_cmpuint (embedded.n, ==, 0);

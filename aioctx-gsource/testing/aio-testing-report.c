@@ -84,11 +84,14 @@ static void
 append_timer (GString           *text,
               const AioTestItem *item)
 {
-  const char *name = function_name (item->func);
+  const char *func = function_name (item->func);
 
-  g_string_append_printf (text, "timer %p (", (gpointer) item->timer);
-  if (name != NULL)
-    g_string_append_printf (text, "calls %s, ", name);
+  if (item->name != NULL)
+    g_string_append_printf (text, "timer “%s” (", item->name);
+  else
+    g_string_append_printf (text, "timer %p (", (gpointer) item->timer);
+  if (func != NULL)
+    g_string_append_printf (text, "calls %s, ", func);
   if (item->deadline_ns >= 0)
     g_string_append_printf (text, "armed for %" G_GINT64_FORMAT " ns)", item->deadline_ns);
   else

@@ -148,6 +148,16 @@ left_over (void)
 }
 
 static void
+left_named_timer (void)
+{
+  begin ();
+  aio_timer_init (&timer, context, AIO_CLOCK_MONOTONIC, count_run, &n);
+  aio_timer_set_name (&timer, "kettle");
+  aio_timer_mod_ns (&timer, 815);
+  aio_testing_assert_clean (context);
+}
+
+static void
 left_attached (void)
 {
   begin ();
@@ -275,6 +285,7 @@ static const Failure failures[] = {
   { "left-over-fd", left_over, "*, descriptor 0,*" },
   { "left-over-timer", left_over, "*, timer 0x* (armed for 4711 ns)*" },
   { "left-over-heap-timer", left_over, "*, timer 0x* (calls aio_bh_schedule, not armed)*" },
+  { "left-over-named-timer", left_named_timer, "*there is: timer ?kettle? (armed for 815 ns)*" },
   { "left-attached", left_attached,
     HERE "left_attached: *is not clean, it is attached to a GMainContext\n*" },
   { "not-scheduled", not_scheduled,
