@@ -145,8 +145,10 @@ aio_timer_set_earliest (AioTimerSet *set,
 static inline gboolean
 aio_timer_set_is_due (AioTimerSet *set)
 {
+  gint64 earliest = aio_timer_set_earliest (set, AIO_CLOCK_VIRTUAL);
+
   return aio_load_relaxed (&set->n_due) != 0 ||
-         aio_timer_set_earliest (set, AIO_CLOCK_VIRTUAL) <= aio_load_acquire (&set->virtual_now);
+         (earliest <= aio_load_acquire (&set->virtual_now) && earliest != AIO_TIMER_NEVER);
 }
 
 /* Home thread. Is there any timer at all that one would have to ask the clocks for? */

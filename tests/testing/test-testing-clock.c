@@ -29,6 +29,7 @@ test_clocks (void)
   assert_all_clocks (context, 5 * HOUR);
   g_assert_cmpint (aio_testing_advance_ns (context, 0), ==, 5 * HOUR);
   g_assert_cmpint (aio_testing_advance_ns (context, G_MAXINT64), ==, G_MAXINT64);
+  g_assert_cmpint (aio_testing_advance_ns (context, 1), ==, G_MAXINT64);
   g_assert_cmpint (aio_context_get_time_ns (other, AIO_CLOCK_VIRTUAL), ==, 0);
   g_assert_cmpint (aio_context_get_time_ns (other, AIO_CLOCK_MONOTONIC), !=, G_MAXINT64);
   g_assert_cmpstr (aio_context_get_name (context), ==, "/testing/clock/all");
