@@ -110,8 +110,9 @@ next_instant (Kit *kit)
  *
  * What is due runs at once. Then the clock goes from deadline to deadline, in their order, and at
  * each of them everything runs that is due by then, and that the callbacks schedule. In the end the
- * clock is @duration_ns further. An idle bottom half runs with whatever happens next, or 10 virtual
- * milliseconds from its schedule on.
+ * clock is @duration_ns further. An idle bottom half that is pending when this is called runs at
+ * once, for this is an iteration; one that a callback schedules runs with whatever happens next, or
+ * 10 virtual milliseconds later.
  *
  * It may be called in a callback. The test fails if the context is busy without end at one instant.
  *
@@ -155,12 +156,13 @@ aio_testing_advance_ns (AioContext *context,
  * aio_testing_advance_to_next:
  * @context: a testing context
  *
- * Runs what is due, then moves the virtual clock to the next deadline and runs what is due there.
- * An idle bottom half that is pending counts as a deadline 10 virtual milliseconds from now.
+ * Runs what is due, and idle bottom halves that are pending; then moves the virtual clock to the
+ * next deadline and runs what is due there. An idle bottom half that was scheduled by what ran
+ * counts as a deadline 10 virtual milliseconds from now.
  *
  * Thread: home thread.
  *
- * Returns: %TRUE; %FALSE if nothing is going to happen, and the clock was not moved
+ * Returns: %TRUE; %FALSE if nothing is going to happen any more, and the clock was not moved
  *
  * Since: 0.1
  */
