@@ -969,20 +969,18 @@ test_whole_turn (void)
   Stage stage;
 
   g_test_summary ("C16: a dispatch that uses the budget up and has more to do sits one out, too");
-  stage_init_by_hand (&stage, 1);
+  stage_init_by_hand (&stage, 1, 0);
   aio_context_set_budget (stage.context, 0, 5);
   stage_add_bh (&stage, 0);
   stage.tasks[0].act = burn_and_schedule_itself;
   aio_bh_schedule (stage.tasks[0].bh);
   assert_gives_way (&stage);
 
-  stage_init_by_hand (&stage, 1);
-  aio_context_set_budget (stage.context, 1, 0);
+  stage_init_by_hand (&stage, 1, 1);
   stage_add_fd (&stage, 0);
   assert_gives_way (&stage);
 
-  stage_init_by_hand (&stage, 1);
-  aio_context_set_budget (stage.context, 1, 0);
+  stage_init_by_hand (&stage, 1, 1);
   stage_add_timer (&stage, 0);
   assert_gives_way (&stage);
 }
