@@ -873,7 +873,7 @@ aio_context_poll_until (AioContext   *context,
  * g_main_context_pending(), too.
  *
  * The budget is that of the #GSource and of [method@Aio.Context.dispatch].
- * [method@Aio.Context.poll] and [func@Aio.bh_poll] run everything that is pending.
+ * [method@Aio.Context.poll] and [func@Aio.BH.poll] run everything that is pending.
  *
  * For a user interface 2000 microseconds is a good choice: of the 16.7 milliseconds between two
  * frames at 60 Hz this leaves most to the toolkit.

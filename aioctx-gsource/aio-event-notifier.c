@@ -87,7 +87,7 @@ aio_event_notifier_init (AioEventNotifier  *notifier,
  * aio_event_notifier_clear: (skip)
  * @notifier: a notifier
  *
- * Closes a notifier that was opened with [method@Aio.EventNotifier.init]. Remove its handler first.
+ * Closes a notifier that was opened with [func@Aio.EventNotifier.init]. Remove its handler first.
  * To reset a notifier, use [method@Aio.EventNotifier.test_and_clear].
  *
  * Thread: any thread, if no other uses @notifier.
@@ -112,7 +112,7 @@ aio_event_notifier_clear (AioEventNotifier *notifier)
  * @error: where to store an error
  *
  * Makes a notifier on the heap. C programs usually embed theirs, see
- * [method@Aio.EventNotifier.init].
+ * [func@Aio.EventNotifier.init].
  *
  * Thread: any thread.
  *

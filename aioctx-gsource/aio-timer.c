@@ -537,7 +537,7 @@ aio_timer_set_name (AioTimer   *timer,
 
 /**
  * aio_timer_clear: (skip)
- * @timer: a timer that was initialised with [method@Aio.Timer.init]
+ * @timer: a timer that was initialised with [func@Aio.Timer.init]
  *
  * Disarms an embedded timer and gives up what it holds. After that its memory may go, also in its
  * own callback. A timer that is all zeros is fine.
