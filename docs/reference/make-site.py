@@ -93,14 +93,20 @@ class Linker(HTMLParser):
             return text
         return f'<a class="symbol" href="{page}">{text}</a>'
 
+    def picture(self, attributes):
+        """A picture leads to itself, for small screens."""
+        source = html.escape(dict(attributes).get('src', ''))
+        text = self.get_starttag_text()
+        return text if 'a' in self.open else f'<a href="{source}">{text}</a>'
+
     def handle_starttag(self, tag, attributes):
-        self.out.append(self.get_starttag_text())
+        self.out.append(self.picture(attributes) if tag == 'img' else self.get_starttag_text())
         self.main = self.main or (tag == 'section' and ('id', 'main') in attributes)
         if tag not in self.EMPTY:
             self.open.append(tag)
 
     def handle_startendtag(self, tag, attributes):
-        self.out.append(self.get_starttag_text())
+        self.out.append(self.picture(attributes) if tag == 'img' else self.get_starttag_text())
 
     def handle_endtag(self, tag):
         self.out.append(f'</{tag}>')
