@@ -455,7 +455,7 @@ aio_bh_is_scheduled (AioBH *bh)
  *
  * Thread: any thread.
  *
- * Returns: the name
+ * Returns: (transfer none): the name
  *
  * Since: 0.1
  */

@@ -236,7 +236,7 @@ aio_context_takes_new (AioContext *context,
  *
  * Thread: any thread.
  *
- * Returns: the name
+ * Returns: (transfer none): the name
  *
  * Since: 0.1
  */

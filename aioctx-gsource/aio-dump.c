@@ -16,9 +16,11 @@ dump_context (AioContext    *context,
  * aio_context_dump:
  * @context: a context
  *
- * Tells what the context is doing and what it holds, as text: a line for the context, some for its
- * figures, one for each bottom half, descriptor handler, event notifier and timer, and one for each
- * remembered wakeup (see [method@Aio.Context.set_wake_log]).
+ * Tells what the context is doing and what it holds, as text.
+ *
+ * There is a line for the context, some for its figures, one for each bottom half, descriptor
+ * handler, event notifier and timer, and one for each remembered wakeup (see
+ * [method@Aio.Context.set_wake_log]).
  *
  * A line has a kind, a name in quotes as in JSON, and a state: "running" (on the stack just now),
  * "pending", "pending-idle", "armed" (a timer), "resting" (nothing to do), "cancelled" (but still

@@ -128,8 +128,9 @@ stop_failing (gpointer unused)
  * aio_testing_fail_creation:
  * @nth: which one; 1: the next one; 0: none
  *
- * Lets the creation of something fail once, as if the system had no descriptor or no thread left:
- * the @nth step from now on, in any thread and for any context, of making a context, an event
+ * Lets the creation of something fail once, as if the system had no descriptor or no thread left.
+ *
+ * It is the @nth step from now on, in any thread and for any context, of making a context, an event
  * notifier or an I/O thread (which takes several), or of setting a descriptor handler. Who creates
  * it gets the #GError that the system's refusal would give.
  *

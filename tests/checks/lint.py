@@ -94,6 +94,43 @@ def documented_parameters(body):
 THREAD = re.compile(r'^Thread: (any thread and signal handler|any thread|home thread)\b', re.M)
 
 
+# Annotations of the whole symbol, behind its name, and what describes parts of it.
+ANNOTATIONS = re.compile(r'\A\s*(?:\([\w -]+\)\s*)*:?')
+PARTS = re.compile(r'^(?:@(?:\w+|\.\.\.):|Returns:)(?:.|\n(?![\n@]))*\n?', re.M)
+SUMMARY = re.compile(r'(?!Thread:|Since:)[A-Z%#`@\[][^\n]*?[.?](?= |$)')
+LONGEST_SUMMARY = 250
+
+NULL_IS_FINE = re.compile(r'\((?:nullable|optional|not nullable|out|inout)\b')
+BY_REFERENCE = re.compile(r'\*\s*\*|^(?:g?u?int\w*|gsize|gboolean|g?double) \*')
+DIRECTION = re.compile(r'\((?:out|inout|array|in)\b')
+
+
+def summary(body):
+    """The sentence that a comment begins with, or None."""
+    text = PARTS.sub('', ANNOTATIONS.sub('', body)).strip()
+    match = SUMMARY.match(' '.join(re.split(r'\n\s*\n', text)[0].split()))
+    return match.group() if match and len(match.group()) <= LONGEST_SUMMARY else None
+
+
+def complaints_about_pointers(declared, body):
+    """Whose is it, may it be NULL, and does something come back in it?"""
+    texts = documented_parameters(body)
+    for parameter in declared.params:
+        name = tree.parameter_name(parameter)
+        text = texts.get(name, '')
+        if 'NULL' in text and not NULL_IS_FINE.search(text):
+            yield f'no (nullable) behind "@{name}:", which may be NULL'
+        if BY_REFERENCE.search(parameter) and 'GError' not in parameter \
+           and not DIRECTION.search(text):
+            yield f'no (out), (inout) or (array) behind "@{name}:"'
+    returns = re.search(r'^Returns:((?:.|\n(?!\n))*)', body, re.M)
+    if returns and ('*' in declared.returns or declared.returns == 'gpointer'):
+        if '(transfer ' not in returns.group(1):
+            yield 'no (transfer …) behind "Returns:"'
+        if 'NULL' in returns.group(1) and '(nullable)' not in returns.group(1):
+            yield 'no (nullable) behind "Returns:", which may be NULL'
+
+
 def complaints_about_function(declared, body, callbacks):
     returns = re.search(r'^Returns:((?:.|\n(?!\n))*)', body, re.M)
     if not THREAD.search(body):
@@ -101,8 +138,6 @@ def complaints_about_function(declared, body, callbacks):
     if (returns is None) != (declared.returns == 'void'):
         yield f'it returns {declared.returns}, but "Returns:" is ' \
               f'{"missing" if returns is None else "there"}'
-    elif re.match(r'(?!const\b).*\*', declared.returns) and '(transfer ' not in returns.group(1):
-        yield 'no (transfer …) behind "Returns:"'
     texts = {} if body.startswith('(skip)') else documented_parameters(body)
     for parameter in declared.params:
         name = tree.parameter_name(parameter)
@@ -119,6 +154,10 @@ def complaints_about_docs(declared, body, callbacks):
         yield f'no line "@{name}:"'
     for name in sorted(given - wanted):
         yield f'"@{name}:" describes what is not there'
+    if summary(body) is None:
+        yield 'it does not begin with a sentence that sums it up'
+    if declared.kind in ('function', 'callback'):
+        yield from complaints_about_pointers(declared, body)
     if not re.search(r'^Since: \d+\.\d+$', body, re.M):
         yield 'no line "Since: …"'
     if declared.kind == 'callback' and declared.returns != 'void' \
