@@ -102,8 +102,17 @@ AIO_EXPORT void        aio_testing_called_from          (const char         *dom
 
 #ifndef __GI_SCANNER__
 
-/* Adds a test case that gets a testing context of its own: void func (AioTestingFixture *fixture,
- * gconstpointer data). When it is over nothing may be left in the context. */
+/**
+ * aio_testing_add: (skip)
+ * @path: the path of the test case
+ * @data: (nullable): passed to @func
+ * @func: the test case: void func (AioTestingFixture *fixture, gconstpointer data)
+ *
+ * Adds a test case that gets a testing context of its own. When it is over nothing may be left in
+ * the context.
+ *
+ * Since: 0.1
+ */
 #define aio_testing_add(path, data, func) \
   g_test_add ((path), AioTestingFixture, (data), aio_testing_fixture_set_up, (func), \
               aio_testing_fixture_tear_down)

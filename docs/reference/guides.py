@@ -17,6 +17,7 @@ LANGUAGES = {'.c': 'c', '.h': 'c', '.py': 'python', '.js': 'javascript', '.vala'
              '.sh': 'sh', '.build': 'meson'}
 LINK = re.compile(r'(\]\()([^)\s]+)(\))')
 FENCED = re.compile(r'^(```.*?^```)', re.M | re.S)
+ITEM = re.compile(r'\s*(?:[-*]|\d+\.) ')
 IMAGE = re.compile(r'\.(svg|png)$')
 
 
@@ -43,6 +44,19 @@ def headings(text):
     outside_of_code(lambda part: found.extend(re.findall(r'^(#+) (.*)', part, re.M)) or part, text)
     return [(len(marks), re.sub(r'\[([^\]]*)\]\([^)]*\)', r'\1', title))
             for marks, title in found]
+
+
+def as_python_likes(text):
+    """Lists as Python's markdown wants them: indented by four, behind an empty line."""
+    lines = []
+    for line in text.split('\n'):
+        blank = len(line) - len(line.lstrip(' '))
+        above = lines[-1] if lines else ''
+        if ITEM.match(line) and not blank and above and above[0] != ' ' \
+           and not ITEM.match(above):
+            lines.append('')
+        lines.append(' ' * blank + line)
+    return '\n'.join(lines)
 
 
 def slug(title):
@@ -137,7 +151,8 @@ class Guides:
     def with_links(self, path, text):
         def change(part):
             part = LINK.sub(lambda m: m[1] + self.target(path, m[2]) + m[3], part)
-            return re.sub(r'^<!--.*?-->\n', '', part, flags=re.M | re.S)
+            part = re.sub(r'^<!--.*?-->\n', '', part, flags=re.M | re.S)
+            return as_python_likes(part)
         return outside_of_code(change, text)
 
     def write(self, folder):

@@ -195,6 +195,8 @@ def finish(output, pages, hidden, content, menu):
             text = text.replace(GENERATOR, menu + GENERATOR)
         text = re.sub(r'<p>Thread:', '<p class="thread"><strong>Thread:</strong>', text)
         text = with_constructors(text, pages)
+        text = re.sub(r'<div id="toc"(?:(?!<li|<section|<footer).)*?</nav>\s*</div>', '', text,
+                      flags=re.S)
         # A table that is wider than its page scrolls by itself.
         text = re.sub(r'(<table>.*?</table>)', r'<div class="wide">\1</div>', text, flags=re.S)
         linker = Linker(pages, path.name, path.stem + '.md' in content)

@@ -131,7 +131,7 @@ FUNCTION = re.compile(r'\bAIO_EXPORT\s+([\w\s]*?[\s*]+)(\w+)\s*\(([^;{]*)\)[^;()
 CALLBACK = re.compile(r'\btypedef\s+([\w\s]+?[\s*]*)\(\s*\*\s*(\w+)\s*\)\s*\(([^;]*)\)\s*;', re.S)
 ALIAS = re.compile(r'\btypedef\s+(?:struct|union)\s+_?\w+\s+\*?(\w+)\s*;')
 BODY = re.compile(r'\b(struct|union|enum)\s*(\w*)\s*\{([^{}]*)\}\s*(\w*)\s*;', re.S)
-MACRO = re.compile(r'^#\s*define\s+(AIO_\w+)(?:\(([^)]*)\))?', re.M)
+MACRO = re.compile(r'^#\s*define\s+(AIO_\w+|aio_\w*[^\W_]\b)(?:\(([^)]*)\))?', re.M)
 
 
 def first_parenthesis(text):
