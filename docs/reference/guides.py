@@ -84,10 +84,10 @@ def anchors(text):
 def in_order(root):
     """The pages of docs/, as its README lists them; what it does not list comes last."""
     there = sorted(path.relative_to(root) for path in Path(root, 'docs').glob('*.md'))
-    listed = [Path('docs', target.split('#')[0])
+    listed = [Path(os.path.normpath(Path('docs', target.split('#')[0])))
               for target in links(tree.read(root, INDEX)) if not is_outside(target)]
-    rest = [path for path in there if path not in listed and path != INDEX]
-    return [path for path in dict.fromkeys(listed) if path in there] + rest
+    pages = [path for path in listed if path.parts[0] == 'docs' and path.suffix == '.md']
+    return [path for path in dict.fromkeys([*pages, *there]) if path != INDEX]
 
 
 class Guides:
