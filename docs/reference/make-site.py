@@ -77,7 +77,7 @@ class Linker(HTMLParser):
     """Writes a page as it was, with each name of a symbol as a link to it."""
 
     NAME = re.compile(r'^(\w+)(\(\))?$')
-    IN_TEXT = re.compile(r'\b(aio_\w+)\(\)')
+    IN_TEXT = re.compile(r'\b([a-z]\w*_\w+)\(\)')
     EMPTY = {'area', 'base', 'br', 'col', 'hr', 'img', 'input', 'link', 'meta', 'source'}
 
     def __init__(self, pages, own, in_blocks):
@@ -126,7 +126,8 @@ class Linker(HTMLParser):
             shown = data.replace('_', '_<wbr>') if 'td' in inside else data
             self.out.append(self.anchor(match[1], shown) if match else shown)
         else:
-            self.out.append(self.IN_TEXT.sub(lambda m: self.anchor(m[1], m[0]), data))
+            self.out.append(self.IN_TEXT.sub(
+                lambda m: f'<code>{self.anchor(m[1], m[0])}</code>', data))
 
     def handle_entityref(self, name):
         self.out.append(f'&{name};')
