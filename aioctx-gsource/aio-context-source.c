@@ -385,10 +385,12 @@ aio_context_get_main (AioContext *context)
  * g_source_attach(): then nobody holds a reference to the context on behalf of the #GMainContext,
  * and you have to keep one. A source that was destroyed is replaced.
  *
+ * In a destroy notify at the end of the context there is none: that is a critical warning, and
+ * %NULL.
+ *
  * Thread: home thread.
  *
- * Returns: (transfer none): the source; %NULL, with a critical warning, in a destroy notify at the
- *   end of the context
+ * Returns: (transfer none): the source
  *
  * Since: 0.1
  */
