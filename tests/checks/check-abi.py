@@ -41,9 +41,11 @@ def copy_public(root, folder):
 def write(root, library, stored, headers):
     result = run(*DUMP, '--headers-dir', headers, '--out-file', stored, library)
     if result.returncode == 0:
+        # REUSE-IgnoreStart
         first, rest = stored.read_text(encoding='utf-8').split('\n', 1)
         stored.write_text(f'{first}\n<!-- SPDX-License-Identifier: LGPL-2.1-or-later -->\n{rest}',
                           encoding='utf-8')
+        # REUSE-IgnoreEnd
     print(result.stdout, end='')
     return result.returncode
 

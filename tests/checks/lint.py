@@ -237,7 +237,7 @@ def check_layout(root, options):
     for path in tree.source_files(root):
         named = path.suffix in ('.c', '.h', '.in', '.py', '.sh', '.build', '.md', '.txt') \
             or path.as_posix() in tree.SCRIPTS or path.name == 'NEWS'
-        if not named:
+        if not named or path.parts[0] == 'LICENSES':
             continue
         text = tree.read(root, path)
         is_c = path.suffix in ('.c', '.h')
