@@ -14,7 +14,10 @@ sys.dont_write_bytecode = True
 import tree  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
-SPDX = '/* SPDX-License-Identifier: LGPL-2.1-or-later */\n'
+# REUSE-IgnoreStart
+LICENSE = 'SPDX-License-Identifier: LGPL-2.1-or-later'
+# REUSE-IgnoreEnd
+SPDX = f'/* {LICENSE} */\n'
 
 HEADER = SPDX + '''#pragma once
 
@@ -61,12 +64,23 @@ aio_bh_thing (AioThingFunc  func,
 }
 '''
 
+def symbols(name, lines):
+    return (f'lib{name}-1.so.0 lib{name}-1-0 #MINVER#\n'
+            f'* Build-Depends-Package: libaioctx-gsource-dev\n{lines}')
+
+
+SYMBOLS = 'packaging/debian/libaioctx-gsource-1-0.symbols'
 TREE = {
-    'meson.build': '# SPDX-License-Identifier: LGPL-2.1-or-later\n'
+    SYMBOLS: symbols('aioctx-gsource', ' aio_bh_thing@Base 0.1\n'),
+    'packaging/debian/libaioctx-gsource-qemu-1-0.symbols':
+        symbols('aioctx-gsource-qemu', ' aio_qemu_x@Base 0.1\n'),
+    'packaging/debian/libaioctx-gsource-testing-1-0.symbols': symbols('aioctx-gsource-testing', ''),
+    'meson.build': f'# {LICENSE}\n'
                    "glib_floor = '2.74'\n"
                    "args = '-DGLIB_VERSION_MIN_REQUIRED=GLIB_VERSION_2_74'\n",
     'README.md': 'Needs GLib 2.74. See [the contract](docs/contract.md).\n'
-                 '```c\n' + SPDX + 'int one;\n```\nCall `aio_bh_thing()`, not `g_free()`.\n',
+                 '```c\n' + SPDX + 'int one;\n```\nCall `aio_bh_thing()`, not `g_free()`.\n'
+                 "Version 0.1.0: dependency('aioctx-gsource-1', version: '>= 0.1')\n",
     'examples/one.c': SPDX + 'int one;\n',
     'commands.json': '[{"file": "../x/examples/one.c"}]',
     'docs/README.md': 'See [the contract](contract.md#c1), [two](#two-words), '
@@ -75,6 +89,8 @@ TREE = {
         '| `aio_bh_thing()` | home [1](#n1) | no | yes | yes |\n'
         '\n1. <a id="n1"></a>A note.\n\n```c\nint one;\n```\n',
     'NEWS': 'aioctx-gsource 0.1.0 (2026-11-22)\n=================================\n',
+    'packaging/debian/changelog': 'aioctx-gsource (0.1.0-1) unstable; urgency=medium\n\n  * X.\n\n'
+                                  ' -- A <a@b>  Sun, 22 Nov 2026 12:00:00 +0000\n',
     'aioctx-gsource/aio-bh.h': HEADER,
     'aioctx-gsource/aio-bh.c': SOURCE,
     'aioctx-gsource/aio-notify-private.h': SPDX + 'struct _A\n{\n  _Atomic (int) state;\n};\n',
@@ -92,6 +108,7 @@ LINT = ['lint.py', '.']
 COVERAGE = ['coverage.py', '.']
 PAGES = ['check-pages.py', '.', 'commands.json']
 VERSION = ['check-version.py', '.', '0.1.0', 'version.h']
+PACKAGES = ['check-packages.py', '.', '0.2.0']
 BH_C, BH_H = 'aioctx-gsource/aio-bh.c', 'aioctx-gsource/aio-bh.h'
 THREADS = 'docs/threads-and-signals.md'
 
@@ -162,6 +179,15 @@ FAULTS = [
     (VERSION, 'NEWS', '2026-11-22', '2026-11-32', 'NEWS: '),
     (VERSION, 'NEWS', '\n=', '\n\n=', 'no entry'),
     (VERSION, 'version.h', '"0.1.0"', '"0.1.2"', 'AIO_VERSION_S has 0.1.2'),
+    (VERSION, 'packaging/debian/changelog', '0.1.0', '0.2.0', 'debian/changelog has 0.2.0'),
+    (VERSION, 'packaging/debian/changelog', '22', '21', 'is not of 2026-11-21'),
+    (VERSION, 'packaging/debian/changelog', ' (0', ' 0', 'does not begin with an entry'),
+    (VERSION, 'README.md', 'Version 0.1.0', 'Version 1.0.0', 'README.md has 1.0.0'),
+    (VERSION, 'README.md', '>= 0.1', '>= 0.2', 'dependency() has 0.2'),
+    (VERSION, BH_C, 'Since: 0.1', 'Since: 0.2', 'Since: 0.2 is to come'),
+    (PACKAGES, SYMBOLS, ' aio_bh_thing@Base 0.1\n', '', 'missing:  aio_bh_thing@Base 0.1'),
+    (PACKAGES, SYMBOLS, '0.1', '0.2', 'too much:  aio_bh_thing@Base 0.2'),
+    (PACKAGES, SYMBOLS, 'thing@', 'think@', 'too much:  aio_bh_think@Base 0.1'),
     (VERSION, 'version.h', '(1)', '(2)', 'aio-version.h has 0.2.0'),
 ]
 
@@ -206,7 +232,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         for name, text in TREE.items():
             write(folder, name, text)
-        for command in (LINT, COVERAGE, PAGES, VERSION):
+        for command in (LINT, COVERAGE, PAGES, VERSION, PACKAGES):
             tap.result(f'{command[0]}: a tree in order', complaints_without_fault(folder, command))
         for command, *fault in FAULTS:
             tap.result(f'{command[0]}: {fault[-1]}', complaints_with_fault(folder, command, *fault))

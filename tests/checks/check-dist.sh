@@ -42,4 +42,5 @@ run $alone $meson setup "$stage/out" "$stage/$name" --wrap-mode=nodownload -Dopt
 # shellcheck disable=SC2086 # a command of several words
 run $alone ninja -C "$stage/out" tests/test-bh
 # shellcheck disable=SC2086 # commands of several words
-run $alone $meson test -C "$stage/out" --no-rebuild --print-errorlogs bh coverage lint version
+run $alone $meson test -C "$stage/out" --no-rebuild --print-errorlogs bh coverage lint version \
+  packages

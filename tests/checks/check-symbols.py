@@ -4,11 +4,8 @@
 
 usage: check-symbols.py ROOT HEADERS LIBRARY [NM]     HEADERS: their folder within ROOT
 """
-import re
 import subprocess
 import sys
-
-from pathlib import Path
 
 sys.dont_write_bytecode = True
 import tree  # noqa: E402
@@ -20,26 +17,9 @@ def exported(library, nm):
     return {line.split()[0].split('@')[0] for line in lines if line.strip()}
 
 
-def headers_in(folder):
-    """Those of compat/ lie in folders of their own, the others beside each other."""
-    if folder.name == tree.COMPAT:
-        return tree.compat_headers
-    return lambda root: [path for path in tree.public_headers(root) if path.parent == folder]
-
-
-def variables(root, headers):
-    """The compat headers declare some, as QEMU's did; the native ones none."""
-    return {name for path in headers(root)
-            for name in re.findall(r'\bAIO_EXPORT\s+[\w\s*]*?(\w+)(?:\[\w*\])?;',
-                                   tree.without_comments(tree.read(root, path)))}
-
-
 def main():
     root, folder, library, *rest = sys.argv[1:]
-    headers = headers_in(Path(folder))
-    promised = {name for name, symbol in tree.declarations(root, headers).items()
-                if symbol.kind == 'function'}
-    others = variables(root, headers) | tree.exported_privately(root, folder)
+    promised, others = tree.exports(root, folder)
     there = exported(library, rest[0] if rest else 'nm')
     tap = tree.Tap()
     tap.result('the headers declare functions', [] if promised else ['none found'])

@@ -180,3 +180,25 @@ def declarations(root, headers=public_headers):
             add(name or tag.lstrip('_'), 'type', fields_of(kind, body), '', path, text,
                 match.start())
     return found
+
+
+def headers_in(folder):
+    """Those of compat/ lie in folders of their own, the others beside each other."""
+    if folder.name == COMPAT:
+        return compat_headers
+    return lambda root: [path for path in public_headers(root) if path.parent == folder]
+
+
+def variables(root, headers):
+    """The compat headers declare some, as QEMU's did; the native ones none."""
+    return {name for path in headers(root)
+            for name in re.findall(r'\bAIO_EXPORT\s+[\w\s*]*?(\w+)(?:\[\w*\])?;',
+                                   without_comments(read(root, path)))}
+
+
+def exports(root, folder):
+    """What the library in this folder exports: (functions of its headers, all the rest)."""
+    headers = headers_in(Path(folder))
+    functions = {name for name, symbol in declarations(root, headers).items()
+                 if symbol.kind == 'function'}
+    return functions, variables(root, headers) | exported_privately(root, folder)
