@@ -213,7 +213,7 @@ guard_new (GObject        *object,
  * Returns: (transfer none): the bottom half; it belongs to the context until
  *   [method@Aio.BH.delete] or until @object is disposed of
  *
- * Since: 0.1
+ * Since: 1.0
  */
 AioBH *
 aio_bh_new_for_object (AioContext *context,
@@ -250,7 +250,7 @@ aio_bh_new_for_object (AioContext *context,
  * Returns: (transfer none): the bottom half; it belongs to the context until
  *   [method@Aio.BH.delete] or until @object is disposed of
  *
- * Since: 0.1
+ * Since: 1.0
  */
 AioBH *
 aio_bh_new_for_object_full (AioContext     *context,

@@ -20,7 +20,7 @@
  * References only keep the pointer valid: a bottom half that was deleted, or whose context is gone,
  * is dead, and scheduling or cancelling it does nothing.
  *
- * Since: 0.1
+ * Since: 1.0
  */
 AIO_DEFINE_BOXED_TYPE (AioBH, aio_bh, aio_bh_ref, aio_bh_unref)
 
@@ -164,7 +164,7 @@ meet_entry (AioBH     *bh,
  * wait-free on x86-64 and on aarch64 with LSE: one atomic operation if pending, else two, and one
  * write to a descriptor if the home thread sleeps.
  *
- * Since: 0.1
+ * Since: 1.0
  */
 void
 aio_bh_schedule (AioBH *bh)
@@ -200,7 +200,7 @@ aio_bh_schedule (AioBH *bh)
  *
  * Thread: any thread and signal handler. As for [method@Aio.BH.schedule].
  *
- * Since: 0.1
+ * Since: 1.0
  */
 void
 aio_bh_schedule_idle (AioBH *bh)
@@ -230,7 +230,7 @@ aio_bh_schedule_idle (AioBH *bh)
  *
  * Returns: whether it was pending
  *
- * Since: 0.1
+ * Since: 1.0
  */
 gboolean
 aio_bh_cancel (AioBH *bh)
@@ -263,7 +263,7 @@ aio_bh_cancel (AioBH *bh)
  *
  * Returns: whether it was pending
  *
- * Since: 0.1
+ * Since: 1.0
  */
 gboolean
 aio_bh_cancel_sync (AioBH *bh)
@@ -346,7 +346,7 @@ delete_from_afar (AioBH *bh)
  *
  * Thread: any thread. Not signal safe.
  *
- * Since: 0.1
+ * Since: 1.0
  */
 void
 aio_bh_delete (AioBH *bh)
@@ -390,7 +390,7 @@ aio_bh_delete (AioBH *bh)
  *
  * Returns: (transfer full): @bh
  *
- * Since: 0.1
+ * Since: 1.0
  */
 AioBH *
 aio_bh_ref (AioBH *bh)
@@ -410,7 +410,7 @@ aio_bh_ref (AioBH *bh)
  *
  * Thread: any thread. Not signal safe.
  *
- * Since: 0.1
+ * Since: 1.0
  */
 void
 aio_bh_unref (AioBH *bh)
@@ -434,7 +434,7 @@ aio_bh_unref (AioBH *bh)
  *
  * Returns: whether @bh is pending
  *
- * Since: 0.1
+ * Since: 1.0
  */
 gboolean
 aio_bh_is_scheduled (AioBH *bh)
@@ -457,7 +457,7 @@ aio_bh_is_scheduled (AioBH *bh)
  *
  * Returns: (transfer none): the name
  *
- * Since: 0.1
+ * Since: 1.0
  */
 const char *
 aio_bh_get_name (AioBH *bh)

@@ -10,7 +10,7 @@ G_BEGIN_DECLS
  *
  * The boxed type of #AioBH.
  *
- * Since: 0.1
+ * Since: 1.0
  */
 #define AIO_TYPE_BH (aio_bh_get_type ())
 

@@ -24,7 +24,7 @@
  * Returns: (transfer none): the bottom half; it belongs to the context until
  *   [method@Aio.BH.delete]
  *
- * Since: 0.1
+ * Since: 1.0
  */
 AioBH *
 aio_bh_new (AioContext *context,
@@ -52,7 +52,7 @@ aio_bh_new (AioContext *context,
  * Returns: (transfer none): the bottom half; it belongs to the context until
  *   [method@Aio.BH.delete]
  *
- * Since: 0.1
+ * Since: 1.0
  */
 AioBH *
 aio_bh_new_full (AioContext     *context,
@@ -79,7 +79,7 @@ aio_bh_new_full (AioContext     *context,
  *
  * Returns: (transfer none) (nullable): the context, %NULL when @bh is dead
  *
- * Since: 0.1
+ * Since: 1.0
  */
 AioContext *
 aio_bh_get_context (AioBH *bh)
@@ -112,7 +112,7 @@ aio_bh_get_context (AioBH *bh)
  *
  * Thread: any thread. Not signal safe.
  *
- * Since: 0.1
+ * Since: 1.0
  */
 void
 aio_bh_schedule_oneshot (AioContext *context,
@@ -136,7 +136,7 @@ aio_bh_schedule_oneshot (AioContext *context,
  *
  * Thread: any thread. Not signal safe.
  *
- * Since: 0.1
+ * Since: 1.0
  */
 void
 aio_bh_schedule_oneshot_full (AioContext     *context,
@@ -169,7 +169,7 @@ aio_bh_schedule_oneshot_full (AioContext     *context,
  *
  * Returns: %TRUE if it will run; %FALSE if the context is closed, and then @destroy has been called
  *
- * Since: 0.1
+ * Since: 1.0
  */
 gboolean
 aio_context_post (AioContext     *context,
@@ -197,7 +197,7 @@ aio_context_post (AioContext     *context,
  *
  * Returns: 1 if anything but idle bottom halves ran, else 0
  *
- * Since: 0.1
+ * Since: 1.0
  */
 int
 aio_bh_poll (AioContext *context)
@@ -224,7 +224,7 @@ aio_bh_poll (AioContext *context)
  *
  * Thread: home thread.
  *
- * Since: 0.1
+ * Since: 1.0
  */
 void
 aio_bh_update_timeout (AioContext *context,

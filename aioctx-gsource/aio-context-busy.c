@@ -241,7 +241,7 @@ aio_context_poll_func (GPollFD *fds,
  * Returns: %TRUE, or %FALSE with @error set to %G_IO_ERROR_NOT_SUPPORTED: the context is attached
  *   to a #GMainContext that is not an I/O thread's
  *
- * Since: 0.1
+ * Since: 1.0
  */
 gboolean
 aio_context_set_busy_poll (AioContext  *context,

@@ -18,7 +18,7 @@
  * Returns: %TRUE, or %FALSE with @error set, in the domain %G_IO_ERROR: the monitor is not
  *   supported here, or it is too late
  *
- * Since: 0.1
+ * Since: 1.0
  */
 gboolean
 aio_context_set_fd_monitor (AioContext  *context,
@@ -133,7 +133,7 @@ replace (AioContext    *context,
  * Returns: %TRUE, or %FALSE with @error set, in the domain %G_IO_ERROR: then the former handler
  *   stays, and @destroy is not called
  *
- * Since: 0.1
+ * Since: 1.0
  */
 gboolean
 aio_context_set_fd_handler_full (AioContext      *context,
@@ -190,7 +190,7 @@ aio_context_set_fd_handler_full (AioContext      *context,
  *
  * Thread: any thread. Not signal safe.
  *
- * Since: 0.1
+ * Since: 1.0
  */
 void
 aio_context_set_fd_handler (AioContext *context,
@@ -267,7 +267,7 @@ aio_context_is_notifier (const AioFdHandler *handler,
  *
  * Thread: any thread. Not signal safe.
  *
- * Since: 0.1
+ * Since: 1.0
  */
 void
 aio_context_set_event_notifier (AioContext               *context,

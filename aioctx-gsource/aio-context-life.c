@@ -15,7 +15,7 @@
  * event loop ([method@Aio.Context.get_fd]). The thread that does so is its home thread; callbacks
  * run there and nowhere else.
  *
- * Since: 0.1
+ * Since: 1.0
  */
 AIO_DEFINE_BOXED_TYPE (AioContext, aio_context, aio_context_ref, aio_context_unref)
 
@@ -29,7 +29,7 @@ AIO_DEFINE_BOXED_TYPE (AioContext, aio_context, aio_context_ref, aio_context_unr
  *
  * Returns: (transfer full): the context
  *
- * Since: 0.1
+ * Since: 1.0
  */
 AioContext *
 aio_context_new (void)
@@ -54,7 +54,7 @@ aio_context_new (void)
  * Returns: (transfer full) (nullable): the context, or %NULL with @error set, in the domain
  *   %G_IO_ERROR, if the system has no descriptor left
  *
- * Since: 0.1
+ * Since: 1.0
  */
 AioContext *
 aio_context_new_full (const char  *name,
@@ -94,7 +94,7 @@ aio_context_new_full (const char  *name,
  *
  * Returns: (transfer full): @context
  *
- * Since: 0.1
+ * Since: 1.0
  */
 AioContext *
 aio_context_ref (AioContext *context)
@@ -130,7 +130,7 @@ aio_context_try_ref (AioContext *context)
  *
  * Thread: any thread, if no other iterates the context. Not signal safe.
  *
- * Since: 0.1
+ * Since: 1.0
  */
 void
 aio_context_unref (AioContext *context)
@@ -238,7 +238,7 @@ aio_context_takes_new (AioContext *context,
  *
  * Returns: (transfer none): the name
  *
- * Since: 0.1
+ * Since: 1.0
  */
 const char *
 aio_context_get_name (AioContext *context)
@@ -273,7 +273,7 @@ is_main_owner (AioContext *context)
  *
  * Returns: %TRUE in the home thread; %FALSE elsewhere, and while there is none
  *
- * Since: 0.1
+ * Since: 1.0
  */
 gboolean
 aio_context_is_home_thread (AioContext *context)

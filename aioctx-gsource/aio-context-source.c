@@ -392,7 +392,7 @@ aio_context_get_main (AioContext *context)
  *
  * Returns: (transfer none): the source
  *
- * Since: 0.1
+ * Since: 1.0
  */
 GSource *
 aio_context_get_source (AioContext *context)
@@ -464,7 +464,7 @@ attachment_new (AioContext   *context,
  * Returns: the id of the source within @main_context; 0, with a critical warning, if the context is
  *   attached already, or in a destroy notify at its end
  *
- * Since: 0.1
+ * Since: 1.0
  */
 guint
 aio_context_attach (AioContext   *context,
@@ -499,7 +499,7 @@ aio_context_attach (AioContext   *context,
  *
  * Thread: home thread.
  *
- * Since: 0.1
+ * Since: 1.0
  */
 void
 aio_context_detach (AioContext *context)
@@ -524,7 +524,7 @@ aio_context_detach (AioContext *context)
  *
  * Thread: home thread.
  *
- * Since: 0.1
+ * Since: 1.0
  */
 void
 aio_context_set_priority (AioContext *context,
@@ -549,7 +549,7 @@ aio_context_set_priority (AioContext *context,
  *
  * Returns: the priority
  *
- * Since: 0.1
+ * Since: 1.0
  */
 int
 aio_context_get_priority (AioContext *context)

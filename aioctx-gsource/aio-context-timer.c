@@ -21,7 +21,7 @@ is_clock (AioClock clock)
  *
  * Thread: any thread.
  *
- * Since: 0.1
+ * Since: 1.0
  */
 void
 aio_timer_init (AioTimer     *timer,
@@ -56,7 +56,7 @@ aio_timer_init (AioTimer     *timer,
  *
  * Returns: (transfer full): the timer
  *
- * Since: 0.1
+ * Since: 1.0
  */
 AioTimer *
 aio_timer_new (AioContext     *context,
@@ -90,7 +90,7 @@ aio_timer_new (AioContext     *context,
  *
  * Returns: nanoseconds; what they count from depends on the clock
  *
- * Since: 0.1
+ * Since: 1.0
  */
 gint64
 aio_context_get_time_ns (AioContext *context,

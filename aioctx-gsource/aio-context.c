@@ -55,7 +55,7 @@ time_left (gint64 deadline,
  *
  * Returns: (transfer none) (nullable): the context
  *
- * Since: 0.1
+ * Since: 1.0
  */
 AioContext *
 aio_context_get_current (void)
@@ -780,7 +780,7 @@ iterate (AioContext *context,
  * Returns: %TRUE if there was progress: a bottom half that was not idle, a one-shot, a post, a
  *   descriptor or notifier handler, or a timer ran
  *
- * Since: 0.1
+ * Since: 1.0
  */
 gboolean
 aio_context_poll (AioContext *context,
@@ -817,7 +817,7 @@ deadline_from_usec (gint64 timeout_usec)
  *
  * Returns: what @predicate returned last; %FALSE also on misuse
  *
- * Since: 0.1
+ * Since: 1.0
  */
 gboolean
 aio_context_poll_until (AioContext   *context,
@@ -880,7 +880,7 @@ aio_context_poll_until (AioContext   *context,
  *
  * Thread: home thread.
  *
- * Since: 0.1
+ * Since: 1.0
  */
 void
 aio_context_set_budget (AioContext *context,
@@ -914,7 +914,7 @@ aio_context_set_budget (AioContext *context,
  * Thread: any thread and signal handler. Allocates nothing, takes no lock, never blocks, keeps
  * errno.
  *
- * Since: 0.1
+ * Since: 1.0
  */
 void
 aio_context_notify (AioContext *context)
@@ -944,7 +944,7 @@ aio_context_notify (AioContext *context)
  *
  * Returns: a file descriptor
  *
- * Since: 0.1
+ * Since: 1.0
  */
 int
 aio_context_get_fd (AioContext *context)
@@ -974,7 +974,7 @@ aio_context_get_fd (AioContext *context)
  *
  * Returns: nanoseconds; 0: do not sleep; -1: for ever
  *
- * Since: 0.1
+ * Since: 1.0
  */
 gint64
 aio_context_get_timeout_ns (AioContext *context)
@@ -1002,7 +1002,7 @@ aio_context_get_timeout_ns (AioContext *context)
  *
  * Returns: %TRUE if there was progress, see [method@Aio.Context.poll]
  *
- * Since: 0.1
+ * Since: 1.0
  */
 gboolean
 aio_context_dispatch (AioContext *context)

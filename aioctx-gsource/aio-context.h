@@ -10,7 +10,7 @@ G_BEGIN_DECLS
  *
  * The boxed type of #AioContext.
  *
- * Since: 0.1
+ * Since: 1.0
  */
 #define AIO_TYPE_CONTEXT (aio_context_get_type ())
 

@@ -196,7 +196,7 @@ install (int      signum,
  *
  * Returns: whether it is so now
  *
- * Since: 0.1
+ * Since: 1.0
  */
 gboolean
 aio_dump_on_signal (int signum)

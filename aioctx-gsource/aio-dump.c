@@ -44,7 +44,7 @@ dump_context (AioContext    *context,
  *
  * Returns: (transfer full): the text
  *
- * Since: 0.1
+ * Since: 1.0
  */
 char *
 aio_context_dump (AioContext *context)
@@ -64,7 +64,7 @@ aio_context_dump (AioContext *context)
  *
  * Returns: (transfer full): the object
  *
- * Since: 0.1
+ * Since: 1.0
  */
 char *
 aio_context_dump_json (AioContext *context)
@@ -85,7 +85,7 @@ aio_context_dump_json (AioContext *context)
  *
  * Returns: (transfer full): the dump
  *
- * Since: 0.1
+ * Since: 1.0
  */
 char *
 aio_dump_all_to_string (AioDumpFormat format)
@@ -110,7 +110,7 @@ aio_dump_all_to_string (AioDumpFormat format)
  *
  * Thread: any thread. Not signal safe.
  *
- * Since: 0.1
+ * Since: 1.0
  */
 void
 aio_dump_all (FILE *stream)

@@ -14,7 +14,7 @@ G_BEGIN_DECLS
  *
  * How a dump is written. Both say the same.
  *
- * Since: 0.1
+ * Since: 1.0
  */
 typedef enum
 {

@@ -59,7 +59,7 @@ AIO_DEFINE_BOXED_TYPE (AioEventNotifier, aio_event_notifier, event_notifier_copy
  * Returns: %TRUE, or %FALSE with @error set, in the domain %G_IO_ERROR, if the system has no
  *   descriptor left
  *
- * Since: 0.1
+ * Since: 1.0
  */
 gboolean
 aio_event_notifier_init (AioEventNotifier  *notifier,
@@ -92,7 +92,7 @@ aio_event_notifier_init (AioEventNotifier  *notifier,
  *
  * Thread: any thread, if no other uses @notifier.
  *
- * Since: 0.1
+ * Since: 1.0
  */
 void
 aio_event_notifier_clear (AioEventNotifier *notifier)
@@ -119,7 +119,7 @@ aio_event_notifier_clear (AioEventNotifier *notifier)
  * Returns: (transfer full) (nullable): the notifier, or %NULL with @error set, in the domain
  *   %G_IO_ERROR
  *
- * Since: 0.1
+ * Since: 1.0
  */
 AioEventNotifier *
 aio_event_notifier_new (gboolean   initially_set,
@@ -142,7 +142,7 @@ aio_event_notifier_new (gboolean   initially_set,
  *
  * Thread: any thread.
  *
- * Since: 0.1
+ * Since: 1.0
  */
 void
 aio_event_notifier_free (AioEventNotifier *notifier)
@@ -160,7 +160,7 @@ aio_event_notifier_free (AioEventNotifier *notifier)
  * Thread: any thread and signal handler. Allocates nothing, takes no lock, never blocks, keeps
  * errno.
  *
- * Since: 0.1
+ * Since: 1.0
  */
 void
 aio_event_notifier_set (AioEventNotifier *notifier)
@@ -190,7 +190,7 @@ aio_event_notifier_set (AioEventNotifier *notifier)
  *
  * Returns: whether it was set
  *
- * Since: 0.1
+ * Since: 1.0
  */
 gboolean
 aio_event_notifier_test_and_clear (AioEventNotifier *notifier)
@@ -221,7 +221,7 @@ aio_event_notifier_test_and_clear (AioEventNotifier *notifier)
  *
  * Returns: a file descriptor, which belongs to the notifier
  *
- * Since: 0.1
+ * Since: 1.0
  */
 int
 aio_event_notifier_get_fd (AioEventNotifier *notifier)

@@ -10,7 +10,7 @@ G_BEGIN_DECLS
  *
  * The boxed type of #AioEventNotifier.
  *
- * Since: 0.1
+ * Since: 1.0
  */
 #define AIO_TYPE_EVENT_NOTIFIER (aio_event_notifier_get_type ())
 
@@ -22,7 +22,7 @@ typedef struct _AioEventNotifier AioEventNotifier;
  * A flag with a descriptor: setting it makes the descriptor readable until it is cleared. It can be
  * embedded by value.
  *
- * Since: 0.1
+ * Since: 1.0
  */
 struct _AioEventNotifier
 {
@@ -38,7 +38,7 @@ struct _AioEventNotifier
  * Called in the home thread while a notifier is set. It does its own
  * [method@Aio.EventNotifier.test_and_clear].
  *
- * Since: 0.1
+ * Since: 1.0
  */
 typedef void (*AioEventNotifierFunc) (AioEventNotifier *notifier);
 
@@ -50,7 +50,7 @@ typedef void (*AioEventNotifierFunc) (AioEventNotifier *notifier);
  *
  * Returns: %TRUE when there is something to do
  *
- * Since: 0.1
+ * Since: 1.0
  */
 typedef gboolean (*AioEventNotifierPollFunc) (AioEventNotifier *notifier);
 

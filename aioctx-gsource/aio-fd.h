@@ -11,7 +11,7 @@ G_BEGIN_DECLS
  *
  * Called in the home thread when a descriptor is ready. It may do whatever an #AioBHFunc may.
  *
- * Since: 0.1
+ * Since: 1.0
  */
 typedef void (*AioFdFunc) (gpointer data);
 
@@ -24,7 +24,7 @@ typedef void (*AioFdFunc) (gpointer data);
  *
  * Returns: %TRUE when there is
  *
- * Since: 0.1
+ * Since: 1.0
  */
 typedef gboolean (*AioPollFunc) (gpointer data);
 

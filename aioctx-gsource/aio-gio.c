@@ -32,7 +32,7 @@ on_cancelled (GCancellable *cancellable,
  *
  * Returns: the id for g_cancellable_disconnect(), or 0 if @cancellable is cancelled already
  *
- * Since: 0.1
+ * Since: 1.0
  */
 gulong
 aio_bh_connect_cancellable (AioBH        *bh,
@@ -210,7 +210,7 @@ remove_handler (AioContext  *context,
  * Returns: %TRUE, or %FALSE with @error set, in the domain %G_IO_ERROR: then the former handler
  *   stays, and @destroy is not called
  *
- * Since: 0.1
+ * Since: 1.0
  */
 gboolean
 aio_context_set_fd_watch (AioContext      *context,
@@ -257,7 +257,7 @@ aio_context_set_fd_watch (AioContext      *context,
  * Returns: %TRUE, or %FALSE with @error set, in the domain %G_IO_ERROR: then the former handler
  *   stays, and @destroy is not called
  *
- * Since: 0.1
+ * Since: 1.0
  */
 gboolean
 aio_context_set_socket_handler (AioContext         *context,
@@ -328,7 +328,7 @@ get_stream_fd (GPollableInputStream  *stream,
  * Returns: %TRUE, or %FALSE with @error set, in the domain %G_IO_ERROR: then the former handler
  *   stays, and @destroy is not called
  *
- * Since: 0.1
+ * Since: 1.0
  */
 gboolean
 aio_context_set_pollable_handler (AioContext            *context,

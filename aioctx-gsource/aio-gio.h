@@ -16,7 +16,7 @@ G_BEGIN_DECLS
  *
  * Returns: %G_SOURCE_CONTINUE, or %G_SOURCE_REMOVE to have the watch removed
  *
- * Since: 0.1
+ * Since: 1.0
  */
 typedef gboolean (*AioFdWatchFunc) (int           fd,
                                     GIOCondition  condition,

@@ -46,7 +46,7 @@ add_profile (AioContext      *context,
  *
  * Thread: any thread.
  *
- * Since: 0.1
+ * Since: 1.0
  */
 void
 aio_context_get_stats (AioContext      *context,
@@ -87,7 +87,7 @@ aio_context_get_stats (AioContext      *context,
  *
  * Returns: (transfer full): the figures
  *
- * Since: 0.1
+ * Since: 1.0
  */
 AioContextStats *
 aio_context_dup_stats (AioContext *context)
@@ -111,7 +111,7 @@ aio_context_dup_stats (AioContext *context)
  *
  * Returns: (transfer full) (nullable): a copy
  *
- * Since: 0.1
+ * Since: 1.0
  */
 AioContextStats *
 aio_context_stats_copy (const AioContextStats *stats)
@@ -127,7 +127,7 @@ aio_context_stats_copy (const AioContextStats *stats)
  *
  * Thread: any thread.
  *
- * Since: 0.1
+ * Since: 1.0
  */
 void
 aio_context_stats_free (AioContextStats *stats)
@@ -147,7 +147,7 @@ aio_context_stats_free (AioContextStats *stats)
  *
  * Thread: home thread.
  *
- * Since: 0.1
+ * Since: 1.0
  */
 void
 aio_context_set_profiling (AioContext *context,
@@ -175,7 +175,7 @@ aio_context_set_profiling (AioContext *context,
  *
  * Returns: whether it is
  *
- * Since: 0.1
+ * Since: 1.0
  */
 gboolean
 aio_context_get_profiling (AioContext *context)
@@ -202,7 +202,7 @@ aio_context_get_profiling (AioContext *context)
  *
  * Thread: home thread.
  *
- * Since: 0.1
+ * Since: 1.0
  */
 void
 aio_context_set_slow_callback (AioContext     *context,
@@ -238,7 +238,7 @@ aio_context_set_slow_callback (AioContext     *context,
  *
  * Thread: home thread.
  *
- * Since: 0.1
+ * Since: 1.0
  */
 void
 aio_context_set_wake_log (AioContext *context,
@@ -265,7 +265,7 @@ aio_context_set_wake_log (AioContext *context,
  *
  * Returns: how many were stored; 0 if they are not logged
  *
- * Since: 0.1
+ * Since: 1.0
  */
 guint
 aio_context_get_wakes (AioContext *context,

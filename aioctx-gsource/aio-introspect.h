@@ -11,7 +11,7 @@ G_BEGIN_DECLS
  *
  * How many elements the histograms of #AioContextStats have.
  *
- * Since: 0.1
+ * Since: 1.0
  */
 #define AIO_STATS_BUCKETS 32
 
@@ -20,7 +20,7 @@ G_BEGIN_DECLS
  *
  * The boxed type of #AioContextStats.
  *
- * Since: 0.1
+ * Since: 1.0
  */
 #define AIO_TYPE_CONTEXT_STATS (aio_context_stats_get_type ())
 
@@ -48,7 +48,7 @@ typedef struct _AioContextStats AioContextStats;
  * The last two are histograms. Element i counts durations from 2^i nanoseconds up to twice that;
  * the last one counts longer ones, too.
  *
- * Since: 0.1
+ * Since: 1.0
  */
 struct _AioContextStats
 {

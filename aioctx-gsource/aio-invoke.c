@@ -548,7 +548,7 @@ invoke_and_wait (AioContext     *context,
  * Returns: what @func returned; %FALSE with @error set to %G_IO_ERROR_CANCELLED or, if the context
  *   was stopped or finalised before, to %G_IO_ERROR_CLOSED: then @func was not called
  *
- * Since: 0.1
+ * Since: 1.0
  */
 gboolean
 aio_context_invoke_sync (AioContext     *context,
@@ -677,7 +677,7 @@ make_task_ready (Call   *call,
  *
  * Thread: any thread. Not signal safe.
  *
- * Since: 0.1
+ * Since: 1.0
  */
 void
 aio_context_invoke_async (AioContext          *context,
@@ -723,7 +723,7 @@ aio_context_invoke_async (AioContext          *context,
  * Returns: what the function returned; %FALSE with @error set, see
  *   [method@Aio.Context.invoke_async]
  *
- * Since: 0.1
+ * Since: 1.0
  */
 gboolean
 aio_context_invoke_finish (AioContext    *context,

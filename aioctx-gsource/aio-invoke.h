@@ -18,7 +18,7 @@ G_BEGIN_DECLS
  *
  * Returns: %TRUE, or %FALSE with @error set
  *
- * Since: 0.1
+ * Since: 1.0
  */
 typedef gboolean (*AioInvokeFunc) (gpointer       data,
                                    GCancellable  *cancellable,

@@ -24,7 +24,7 @@ typedef enum
  * That #GMainContext is the thread-default one there, so GIO calls that are made in the thread
  * deliver their results in it, and plain sources may be attached to it.
  *
- * Since: 0.1
+ * Since: 1.0
  */
 struct _AioIOThread
 {
@@ -185,7 +185,7 @@ start_thread (AioIOThread  *self,
  * Returns: (transfer full) (nullable): the I/O thread, or %NULL with @error set, in the domain
  *   %G_IO_ERROR, if the system has no descriptor or no thread left
  *
- * Since: 0.1
+ * Since: 1.0
  */
 AioIOThread *
 aio_io_thread_new (const char  *name,
@@ -232,7 +232,7 @@ aio_io_thread_new (const char  *name,
  *
  * Returns: (transfer full): @thread
  *
- * Since: 0.1
+ * Since: 1.0
  */
 AioIOThread *
 aio_io_thread_ref (AioIOThread *thread)
@@ -300,7 +300,7 @@ stop (AioIOThread *self)
  *
  * Thread: any thread but the I/O thread itself, where it is a critical warning and does nothing.
  *
- * Since: 0.1
+ * Since: 1.0
  */
 void
 aio_io_thread_stop (AioIOThread *thread)
@@ -336,7 +336,7 @@ drop_reference (AioIOThread *self)
  *
  * Thread: any thread. Not signal safe.
  *
- * Since: 0.1
+ * Since: 1.0
  */
 void
 aio_io_thread_unref (AioIOThread *thread)
@@ -368,7 +368,7 @@ aio_io_thread_unref (AioIOThread *thread)
  *
  * Returns: (transfer none): the context; it is valid as long as @thread is
  *
- * Since: 0.1
+ * Since: 1.0
  */
 AioContext *
 aio_io_thread_get_context (AioIOThread *thread)
@@ -388,7 +388,7 @@ aio_io_thread_get_context (AioIOThread *thread)
  *
  * Returns: (transfer none): the #GMainContext; it is valid as long as @thread is
  *
- * Since: 0.1
+ * Since: 1.0
  */
 GMainContext *
 aio_io_thread_get_main_context (AioIOThread *thread)

@@ -10,7 +10,7 @@ G_BEGIN_DECLS
  *
  * The boxed type of #AioIOThread.
  *
- * Since: 0.1
+ * Since: 1.0
  */
 #define AIO_TYPE_IO_THREAD (aio_io_thread_get_type ())
 

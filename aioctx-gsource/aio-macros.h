@@ -10,7 +10,7 @@
  *
  * Marks a prototype as part of the public interface; everything else is hidden.
  *
- * Since: 0.1
+ * Since: 1.0
  */
 #ifdef __GNUC__
 #define AIO_EXPORT __attribute__ ((visibility ("default"))) extern

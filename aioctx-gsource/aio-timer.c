@@ -518,7 +518,7 @@ aio_timer_node_init (AioTimerNode   *timer,
  *
  * Thread: any thread. Not signal safe.
  *
- * Since: 0.1
+ * Since: 1.0
  */
 void
 aio_timer_set_name (AioTimer   *timer,
@@ -544,7 +544,7 @@ aio_timer_set_name (AioTimer   *timer,
  *
  * Thread: home thread.
  *
- * Since: 0.1
+ * Since: 1.0
  */
 void
 aio_timer_clear (AioTimer *timer)
@@ -626,7 +626,7 @@ kill_locked (AioTimerSet  *set,
  *
  * Thread: home thread.
  *
- * Since: 0.1
+ * Since: 1.0
  */
 void
 aio_timer_delete (AioTimer *timer)
@@ -653,7 +653,7 @@ aio_timer_delete (AioTimer *timer)
  *
  * Thread: home thread.
  *
- * Since: 0.1
+ * Since: 1.0
  */
 void
 aio_timer_free (AioTimer *timer)
@@ -733,7 +733,7 @@ is_usable (AioTimer   *timer,
  *
  * Thread: any thread. Not signal safe.
  *
- * Since: 0.1
+ * Since: 1.0
  */
 void
 aio_timer_mod_ns (AioTimer *timer,
@@ -755,7 +755,7 @@ aio_timer_mod_ns (AioTimer *timer,
  *
  * Returns: %TRUE if it is armed now, or earlier than before
  *
- * Since: 0.1
+ * Since: 1.0
  */
 gboolean
 aio_timer_mod_anticipate_ns (AioTimer *timer,
@@ -799,7 +799,7 @@ aio_timer_mod_anticipate_ns (AioTimer *timer,
  *
  * Returns: whether it was armed
  *
- * Since: 0.1
+ * Since: 1.0
  */
 gboolean
 aio_timer_del (AioTimer *timer)
@@ -851,7 +851,7 @@ is_on_stack_locked (AioTimerSet *set,
  *
  * Returns: whether it was armed
  *
- * Since: 0.1
+ * Since: 1.0
  */
 gboolean
 aio_timer_del_sync (AioTimer *timer)
@@ -890,7 +890,7 @@ aio_timer_del_sync (AioTimer *timer)
  *
  * Returns: whether it is armed
  *
- * Since: 0.1
+ * Since: 1.0
  */
 gboolean
 aio_timer_pending (AioTimer *timer)
@@ -908,7 +908,7 @@ aio_timer_pending (AioTimer *timer)
  *
  * Returns: nanoseconds of its clock, -1 if it is not armed
  *
- * Since: 0.1
+ * Since: 1.0
  */
 gint64
 aio_timer_expire_time_ns (AioTimer *timer)

@@ -10,7 +10,7 @@ G_BEGIN_DECLS
  *
  * The boxed type of #AioTimer.
  *
- * Since: 0.1
+ * Since: 1.0
  */
 #define AIO_TYPE_TIMER (aio_timer_get_type ())
 
@@ -23,7 +23,7 @@ G_BEGIN_DECLS
  *
  * What a deadline is measured by.
  *
- * Since: 0.1
+ * Since: 1.0
  */
 typedef enum
 {
@@ -40,7 +40,7 @@ typedef enum
  * Called in the home thread when the deadline of a timer has come. It may do whatever an
  * #AioBHFunc may; among other things re-arm the timer, clear it, and free the memory it lies in.
  *
- * Since: 0.1
+ * Since: 1.0
  */
 typedef void (*AioTimerFunc) (gpointer data);
 
@@ -51,7 +51,7 @@ typedef struct _AioTimer AioTimer;
  *
  * A callback that runs once at a deadline, each time it is armed. It can be embedded by value.
  *
- * Since: 0.1
+ * Since: 1.0
  */
 struct _AioTimer
 {

@@ -25,7 +25,7 @@ typedef struct _AioIOThread AioIOThread;
  * any bottom half (itself too), iterate the context, and drop the last reference to it. To leave it
  * by longjmp() or by a C++ exception is undefined.
  *
- * Since: 0.1
+ * Since: 1.0
  */
 typedef void (*AioBHFunc) (gpointer data);
 
@@ -38,7 +38,7 @@ typedef void (*AioBHFunc) (gpointer data);
  *
  * Is told of a callback that was slow. It runs in the home thread, right behind that callback.
  *
- * Since: 0.1
+ * Since: 1.0
  */
 typedef void (*AioSlowFunc) (AioContext *context,
                              const char *what,
@@ -55,7 +55,7 @@ typedef void (*AioSlowFunc) (AioContext *context,
  *
  * Returns: %TRUE when the condition holds
  *
- * Since: 0.1
+ * Since: 1.0
  */
 typedef gboolean (*AioPredicate) (gpointer data);
 

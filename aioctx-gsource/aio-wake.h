@@ -16,7 +16,7 @@ G_BEGIN_DECLS
  *
  * What there was to do when a sleep of a context ended.
  *
- * Since: 0.1
+ * Since: 1.0
  */
 typedef enum
 {
@@ -39,7 +39,7 @@ typedef struct _AioWake AioWake;
  *
  * One wakeup of a context.
  *
- * Since: 0.1
+ * Since: 1.0
  */
 struct _AioWake
 {

@@ -120,7 +120,7 @@ next_instant (Kit *kit)
  *
  * Returns: the time by the virtual clock, in nanoseconds
  *
- * Since: 0.1
+ * Since: 1.0
  */
 gint64
 aio_testing_advance_ns (AioContext *context,
@@ -164,7 +164,7 @@ aio_testing_advance_ns (AioContext *context,
  *
  * Returns: %TRUE; %FALSE if nothing is going to happen any more, and the clock was not moved
  *
- * Since: 0.1
+ * Since: 1.0
  */
 gboolean
 aio_testing_advance_to_next (AioContext *context)
@@ -207,7 +207,7 @@ aio_testing_advance_to_next (AioContext *context)
  *
  * Returns: in how many iterations something has run
  *
- * Since: 0.1
+ * Since: 1.0
  */
 guint
 aio_testing_run_until_idle (AioContext *context,
@@ -335,7 +335,7 @@ run_until (Wait   *wait,
  *
  * Returns: what @predicate returned last; %FALSE also on misuse
  *
- * Since: 0.1
+ * Since: 1.0
  */
 gboolean
 aio_testing_run_until (AioContext   *context,

@@ -54,7 +54,7 @@ find_hooks (void)
  *
  * Returns: (transfer full): the context
  *
- * Since: 0.1
+ * Since: 1.0
  */
 AioContext *
 aio_testing_context_new (void)
@@ -115,7 +115,7 @@ kit_move_clock (Kit    *kit,
  *
  * Thread: home thread.
  *
- * Since: 0.1
+ * Since: 1.0
  */
 void
 aio_testing_get_counters (AioContext         *context,

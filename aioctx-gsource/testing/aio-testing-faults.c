@@ -27,7 +27,7 @@ stall (Kit    *kit,
  *
  * Thread: home thread.
  *
- * Since: 0.1
+ * Since: 1.0
  */
 void
 aio_testing_stall_ns (AioContext *context,
@@ -65,7 +65,7 @@ on_delay (gpointer data)
  *
  * Thread: home thread, and not in the callback of @bh.
  *
- * Since: 0.1
+ * Since: 1.0
  */
 void
 aio_testing_delay_bh (AioBH  *bh,
@@ -138,7 +138,7 @@ stop_failing (gpointer unused)
  *
  * Thread: any thread.
  *
- * Since: 0.1
+ * Since: 1.0
  */
 void
 aio_testing_fail_creation (guint nth)
@@ -161,7 +161,7 @@ aio_testing_fail_creation (guint nth)
  *
  * Returns: whether it has happened since it was ordered
  *
- * Since: 0.1
+ * Since: 1.0
  */
 gboolean
 aio_testing_creation_failed (void)

@@ -11,7 +11,7 @@
  *
  * Thread: any thread.
  *
- * Since: 0.1
+ * Since: 1.0
  */
 void
 aio_testing_fixture_set_up (AioTestingFixture *fixture,
@@ -32,7 +32,7 @@ aio_testing_fixture_set_up (AioTestingFixture *fixture,
  *
  * Thread: home thread.
  *
- * Since: 0.1
+ * Since: 1.0
  */
 void
 aio_testing_fixture_tear_down (AioTestingFixture *fixture,

@@ -18,7 +18,7 @@ static __thread Place caller;
  *
  * Thread: any thread.
  *
- * Since: 0.1
+ * Since: 1.0
  */
 void
 aio_testing_called_from (const char *domain,
@@ -175,7 +175,7 @@ list_left_over (Kit *kit)
  *
  * Thread: home thread.
  *
- * Since: 0.1
+ * Since: 1.0
  */
 void
 aio_testing_assert_clean (AioContext *context)
@@ -216,7 +216,7 @@ assert_bh (AioBH       *bh,
  *
  * Thread: any thread.
  *
- * Since: 0.1
+ * Since: 1.0
  */
 void
 aio_testing_assert_scheduled (AioBH *bh)
@@ -236,7 +236,7 @@ aio_testing_assert_scheduled (AioBH *bh)
  *
  * Thread: any thread.
  *
- * Since: 0.1
+ * Since: 1.0
  */
 void
 aio_testing_assert_not_scheduled (AioBH *bh)

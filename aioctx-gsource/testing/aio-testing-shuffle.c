@@ -24,7 +24,7 @@
  *
  * Thread: home thread.
  *
- * Since: 0.1
+ * Since: 1.0
  */
 void
 aio_testing_set_shuffle (AioContext *context,
@@ -93,7 +93,7 @@ produce (void *data)
  *
  * Thread: home thread. The function must not wait for it.
  *
- * Since: 0.1
+ * Since: 1.0
  */
 void
 aio_testing_produce (AioContext     *context,

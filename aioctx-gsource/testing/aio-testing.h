@@ -13,7 +13,7 @@ G_BEGIN_DECLS
  *
  * Stands for a producer: schedules or posts, in a thread of its own.
  *
- * Since: 0.1
+ * Since: 1.0
  */
 typedef void (*AioTestingFunc) (gpointer data);
 
@@ -29,7 +29,7 @@ typedef struct _AioTestingCounters AioTestingCounters;
  *
  * What has happened in a testing context so far. It only grows: new fields are added at the end.
  *
- * Since: 0.1
+ * Since: 1.0
  */
 struct _AioTestingCounters
 {
@@ -48,7 +48,7 @@ typedef struct _AioTestingFixture AioTestingFixture;
  *
  * A fixture for g_test_add(). It may be the first field of a larger one.
  *
- * Since: 0.1
+ * Since: 1.0
  */
 struct _AioTestingFixture
 {
