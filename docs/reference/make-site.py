@@ -70,7 +70,7 @@ def configuration(version, content):
 
 def url_map():
     pairs = [[name, f'https://docs.gtk.org/{path}/'] for name, (path, _) in DEPENDENCIES.items()]
-    return f'/* SPDX-License-Identifier: LGPL-2.1-or-later */\nbaseURLs = {json.dumps(pairs)};\n'
+    return f'baseURLs = {json.dumps(pairs)};\n'
 
 
 class Linker(HTMLParser):
