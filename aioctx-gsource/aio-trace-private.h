@@ -47,9 +47,12 @@
 
 #else
 
-#define AIO_TRACE1(probe, a)       do { } while (0)
-#define AIO_TRACE2(probe, a, b)    do { } while (0)
-#define AIO_TRACE3(probe, a, b, c) do { } while (0)
+#define AIO_TRACE_IN_MEMORY(x)     (x)
+
+/* Not evaluated, but made use of: what is there for a probe alone is no mistake without it. */
+#define AIO_TRACE1(probe, a)       ((void) sizeof (a))
+#define AIO_TRACE2(probe, a, b)    ((void) (sizeof (a) + sizeof (b)))
+#define AIO_TRACE3(probe, a, b, c) ((void) (sizeof (a) + sizeof (b) + sizeof (c)))
 
 #endif
 
