@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Breaks the library in small ways and shows that a test notices each. As TAP.
 
-usage: run.py ROOT [--check] [--part N/M] [NAME…]
+usage: run.py ROOT [--check] [--part N/M] [--json FILE] [NAME…]
 
 Each NAME.patch beside this file is one mistake. Lines before the patch say what it is, which
 sentences of the contract it breaks, and which tests are to notice. A mistake that none of them
@@ -10,8 +10,10 @@ notices is a missing test. The tree is copied and left as it is.
 
   --check      only whether each patch still applies, and names tests that there are
   --part N/M   every Mth one, from the Nth on: so that a run a day goes through all of them
+  --json FILE  which test has noticed which, for docs/reliability.md
 """
 import argparse
+import json
 import re
 import shutil
 import subprocess
@@ -91,18 +93,19 @@ def touch(tree, mutant):
 
 
 def verdict(mutant, programs, build, tree):
+    """(the test that notices, or None; what there is to say of it)."""
     applied = mutant.apply(tree, '--force')
     if applied.returncode != 0:
-        return False, applied.stdout.strip()
+        return None, applied.stdout.strip()
     try:
         killer = failing_test(mutant, programs, build, tree)
     except RuntimeError as error:
-        return False, str(error)
+        return None, str(error)
     finally:
         touch(tree, mutant)
     if killer is None:
-        return False, 'no test has noticed: ' + ', '.join(mutant.tests)
-    return True, 'noticed by ' + killer
+        return None, 'no test has noticed: ' + ', '.join(mutant.tests)
+    return killer, 'noticed by ' + killer
 
 
 def report(number, mutant, good, remark):
@@ -122,9 +125,10 @@ def check(root, mutants):
     return good
 
 
-def kill(root, mutants):
+def kill(root, mutants, store):
     programs = known_programs(root)
     good = True
+    found = []
     with tempfile.TemporaryDirectory(prefix='aio-mutants-') as folder:
         tree = Path(folder) / 'tree'
         build = str(Path(folder) / 'build')
@@ -135,7 +139,12 @@ def kill(root, mutants):
             print('Bail out! ' + made.stdout[-2000:])
             return False
         for number, mutant in enumerate(mutants, 1):
-            good &= report(number, mutant, *verdict(mutant, programs, build, tree))
+            killer, remark = verdict(mutant, programs, build, tree)
+            good &= report(number, mutant, killer is not None, remark)
+            found.append({'name': mutant.name, 'what': mutant.what, 'breaks': mutant.breaks,
+                          'noticed by': killer})
+            if store is not None:
+                store.write_text(json.dumps(found, indent=1) + '\n', encoding='utf-8')
     return good
 
 
@@ -154,12 +163,14 @@ def main():
     parser.add_argument('root', type=Path)
     parser.add_argument('--check', action='store_true')
     parser.add_argument('--part', metavar='N/M')
+    parser.add_argument('--json', type=Path, metavar='FILE')
     parser.add_argument('names', nargs='*', metavar='NAME')
     options = parser.parse_args()
     mutants = chosen(options)
     print(f'1..{len(mutants)}')
-    work = check if options.check else kill
-    return 0 if work(options.root.resolve(), mutants) and mutants else 1
+    root = options.root.resolve()
+    good = check(root, mutants) if options.check else kill(root, mutants, options.json)
+    return 0 if good and mutants else 1
 
 
 if __name__ == '__main__':
