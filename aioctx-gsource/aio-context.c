@@ -25,7 +25,8 @@
  * producer gets a millisecond: it may be waiting for this very processor. */
 #define HOLE_LOOKS    3
 
-/* How often a foreign loop has to come back for descriptors that it does not see. */
+/* How often to come back for descriptors that nobody sees: a foreign loop that does not poll them,
+ * or the monitor, which the system has refused them. */
 #define BLIND_TIMEOUT_NS (10 * NSEC_PER_MSEC)
 
 static __thread AioContext *current_context __attribute__ ((tls_model ("initial-exec")));
@@ -241,6 +242,8 @@ aio_context_park (AioContext *context,
   else
     context->idle_since = context->n_overdue = 0;
   park.timeout_ns = sooner (park.timeout_ns, park_timers (context, sleep));
+  if (aio_fd_set_watch_refused (&context->fds))
+    park.timeout_ns = sooner (park.timeout_ns, BLIND_TIMEOUT_NS);
   context->wakes_at = park.timeout_ns < 0 ? G_MAXINT64 : now_ns () + park.timeout_ns;
   if (aio_fd_set_is_active (&context->fds))
     aio_fd_set_suspend_runs (&context->fds);

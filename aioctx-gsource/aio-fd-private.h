@@ -42,6 +42,7 @@ struct _AioFdHandler
   /* Home thread only. */
   guint refs;                   /* the set's, the ready list's, each run's */
   gboolean suspended;           /* not watched while it is there */
+  gboolean refused;             /* it was, and the monitor has not taken it back; under the lock */
   guint ready_since;            /* the set's n_passes when it was put there */
   AioFdHandler *ready_next;
   AioFdHandler *ready_previous;
@@ -129,6 +130,7 @@ struct _AioFdSet
   AioFdHandler *first_ready, *last_ready;
   AioFdRun *runs;               /* innermost first */
   guint n_passes;               /* begun so far */
+  gboolean has_refused;         /* there may be a handler that is marked so */
 };
 
 extern const AioFdMonitor aio_fdmon_epoll;
@@ -172,6 +174,7 @@ void          aio_fd_set_report_closed (AioFdSet       *set,
 void          aio_fd_set_mark_always  (AioFdSet        *set);
 gboolean      aio_fd_set_ask_io_poll  (AioFdSet        *set);
 void          aio_fd_set_suspend_runs (AioFdSet        *set);
+gboolean      aio_fd_set_watch_refused (AioFdSet       *set);
 void          aio_fd_set_list         (AioFdSet        *set,
                                        AioFdVisitor     visit,
                                        gpointer         data);

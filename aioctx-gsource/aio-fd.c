@@ -11,6 +11,7 @@
 #include <aioctx-gsource/aio-trace-private.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 
 #ifdef __linux__
@@ -347,6 +348,27 @@ aio_fd_set_suspend_runs (AioFdSet *set)
   aio_fd_set_unlock (set);
 }
 
+/* Under the lock. The monitor gets it back, or refuses it: the system may be short of what that
+ * takes, which passes. */
+static void
+watch_again (AioFdHandler  *handler,
+             GError       **error)
+{
+  AioFdSet *set = handler->set;
+
+  aio_fetch_add_full (&set->n_changes, 1);
+  handler->refused = !set->monitor->watch (set, handler, NULL, error);
+  if (handler->refused && fcntl (handler->fd, F_GETFD) < 0)
+    {
+      handler->refused = FALSE;
+      aio_fd_set_report_closed (set, handler, errno);
+    }
+  handler->watched = !handler->refused && !handler->broken && !handler->always;
+  /* Behind its number there is a regular file now. */
+  if (handler->always)
+    aio_fetch_add_full (&set->n_always, 1);
+}
+
 /* The outermost run of a handler is over. */
 static void
 resume (AioFdSet     *set,
@@ -357,20 +379,37 @@ resume (AioFdSet     *set,
   handler->suspended = FALSE;
   aio_fd_set_lock (set);
   if (!is_removed (handler) && !handler->broken)
-    {
-      aio_fetch_add_full (&set->n_changes, 1);
-      handler->watched = set->monitor->watch (set, handler, NULL, &error) && !handler->always;
-      /* Behind its number there is a regular file now. */
-      if (handler->always)
-        aio_fetch_add_full (&set->n_always, 1);
-    }
+    watch_again (handler, &error);
   aio_fd_set_unlock (set);
-  if (error != NULL)
+  if (error != NULL && handler->refused)
     {
-      g_critical ("AioContext “%s” lost descriptor %d: %s", set->anchor->name, handler->fd,
-                  error->message);
-      g_error_free (error);
+      set->has_refused = TRUE;
+      g_warning ("AioContext “%s” does not see descriptor %d for now: %s", set->anchor->name,
+                 handler->fd, error->message);
     }
+  g_clear_error (&error);
+}
+
+/* Returns whether it still is. One that runs, as its io_poll function found something, is not
+ * watched before it has come to its end. */
+static gboolean
+watch_if_refused (AioFdHandler *handler)
+{
+  if (handler->refused && !is_on_stack (handler))
+    watch_again (handler, NULL);
+  return handler->refused;
+}
+
+/* Returns whether some handler is still not watched, so that this has to be tried again soon. */
+gboolean
+aio_fd_set_watch_refused (AioFdSet *set)
+{
+  if (G_LIKELY (!set->has_refused))
+    return FALSE;
+  aio_fd_set_lock (set);
+  set->has_refused = for_each_locked (set, watch_if_refused);
+  aio_fd_set_unlock (set);
+  return set->has_refused;
 }
 
 /* What runs when there is something to read; NULL if there is not. */
