@@ -31,7 +31,8 @@ typedef struct
 
 static _Atomic (Dumper *) dumper;
 
-static void
+/* FALSE with errno set: not all of it was written. */
+static gboolean
 write_whole (int         fd,
              const char *text)
 {
@@ -42,37 +43,58 @@ write_whole (int         fd,
       gssize n = write (fd, text, left);
 
       if (n < 0 && errno != EINTR)
-        return;
+        return FALSE;
       text += MAX (n, 0);
       left -= MAX (n, 0);
     }
+  return TRUE;
 }
 
-/* Opened each time: whoever turns log files over need not tell us. */
-static int
-open_file (Dumper *self)
+/* Opened each time: whoever turns log files over need not tell us. Returns FALSE with errno set. */
+static gboolean
+append_to_file (const char *path,
+                const char *text)
 {
-  int fd = open (self->path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0644);
+  gboolean done;
+  int fd, kept_errno;
 
-  if (fd < 0 && !self->warned)
-    {
-      self->warned = TRUE;
-      g_warning ("AIOCTX_DUMP: cannot write to “%s”: %s; dumps go to stderr", self->path,
-                 g_strerror (errno));
-    }
-  return fd;
+  do
+    fd = open (path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0644);
+  while (fd < 0 && errno == EINTR);
+  if (fd < 0)
+    return FALSE;
+  done = write_whole (fd, text);
+  kept_errno = errno;
+  close (fd);
+  errno = kept_errno;
+  return done;
 }
 
+static void
+complain (Dumper *self,
+          int     reason)
+{
+  if (self->warned)
+    return;
+  self->warned = TRUE;
+  g_warning ("AIOCTX_DUMP: cannot write to “%s”: %s; dumps go to stderr", self->path,
+             g_strerror (reason));
+}
+
+/* What does not fit into the file is said again, whole. */
 static void
 write_dump (gpointer data)
 {
   Dumper *self = data;
   char *text = aio_dump_all_to_string (self->format);
-  int fd = self->path != NULL ? open_file (self) : -1;
 
-  write_whole (fd >= 0 ? fd : STDERR_FILENO, text);
-  if (fd >= 0)
-    close (fd);
+  if (self->path == NULL)
+    write_whole (STDERR_FILENO, text);
+  else if (!append_to_file (self->path, text))
+    {
+      complain (self, errno);
+      write_whole (STDERR_FILENO, text);
+    }
   g_free (text);
 }
 
@@ -178,7 +200,8 @@ install (int      signum,
  * @signum: a signal, say `SIGUSR1`
  *
  * Has all contexts dumped when the signal comes, to stderr, or to the file that the environment
- * variable AIOCTX_DUMP names. Dumps are appended to it, each beginning with a line that has the
+ * variable AIOCTX_DUMP names. Where that cannot be written, a warning says so, once, and the dump
+ * goes to stderr. Dumps are appended to it, each beginning with a line that has the
  * time and the number of the process; if its name ends in ".json", each is a JSON object in one
  * line.
  *

@@ -45,6 +45,7 @@ static struct
   atomic_int reason;            /* with which errno */
   atomic_int left;              /* at 1 the next one fails */
   atomic_bool lasts;            /* and all that come after it */
+  atomic_size_t least;          /* smaller writes do not fail: those that wake somebody */
   atomic_uint n_struck;
   atomic_uint n_struck_ever[N_CALLS];
   atomic_uint n_calls[N_CALLS];
@@ -169,7 +170,8 @@ __wrap_timerfd_settime (int                      fd,
 extern ssize_t __real_write (int fd, const void *data, size_t size);
 extern ssize_t __wrap_write (int fd, const void *data, size_t size);
 
-/* EAGAIN is never said of an empty one, so it is filled up first. */
+/* EAGAIN is never said of an empty one, so it is filled up first. With 0 for a reason a part of it
+ * is written. */
 ssize_t
 __wrap_write (int         fd,
               const void *data,
@@ -178,8 +180,10 @@ __wrap_write (int         fd,
   const guint64 most = G_MAXUINT64 - 1;
   char dust[4096] = { 0 };
 
-  if (!fault_strikes (CALL_WRITE))
+  if (size < atomic_load (&fault.least) || !fault_strikes (CALL_WRITE))
     return __real_write (fd, data, size);
+  if (errno == 0)
+    return __real_write (fd, data, (size + 1) / 2);
   if (errno == EAGAIN && size == sizeof most)
     {
       /* What a writer before us has put there keeps the maximum from fitting in: as good. */

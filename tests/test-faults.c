@@ -843,6 +843,87 @@ test_no_key_value (void)
   refuse_key (CALL_KEY_SET, ENOMEM);
 }
 
+/* Dumps that a signal asks for. */
+
+static void
+wait_for (const char *path,
+          const char *mark,
+          guint       n)
+{
+  for (;;)
+    {
+      g_autofree char *text = NULL;
+      guint found = 0;
+
+      g_assert_true (g_file_get_contents (path, &text, NULL, NULL));
+      for (const char *at = text; (at = strstr (at, mark)) != NULL; at++)
+        found++;
+      g_assert_cmpuint (found, <=, n);
+      if (found == n)
+        return;
+      g_usleep (1000);
+    }
+}
+
+static void
+dump_with_fault (Call        call,
+                 int         reason,
+                 const char *path,
+                 guint       n)
+{
+  fault_set (call, reason, 1, FALSE);
+  g_assert_cmpint (raise (SIGUSR1), ==, 0);
+  /* Its last line. */
+  wait_for (path, "wakes -\n", n);
+  g_assert_cmpuint (atomic_load (&fault.n_struck), ==, 1);
+  fault_end ();
+}
+
+static void
+dump_with_faults (const char *path,
+                  const char *on_stderr)
+{
+  g_autoptr (AioContext) context = aio_context_new_full ("dumped", NULL);
+  int fd = open (on_stderr, O_WRONLY | O_APPEND | O_CLOEXEC);
+
+  g_log_set_always_fatal (G_LOG_FATAL_MASK);
+  g_assert_cmpint (dup2 (fd, STDERR_FILENO), ==, STDERR_FILENO);
+  close (fd);
+  g_setenv ("AIOCTX_DUMP", path, TRUE);
+  g_assert_true (aio_dump_on_signal (SIGUSR1));
+  atomic_store (&fault.least, 64);
+  dump_with_fault (CALL_OPEN, EINTR, path, 1);
+  dump_with_fault (CALL_WRITE, EINTR, path, 2);
+  dump_with_fault (CALL_WRITE, 0, path, 3);
+  wait_for (on_stderr, "AIOCTX_DUMP", 0);
+  dump_with_fault (CALL_WRITE, ENOSPC, on_stderr, 1);
+  dump_with_fault (CALL_OPEN, EACCES, on_stderr, 2);
+  /* It was said once. */
+  wait_for (on_stderr, "AIOCTX_DUMP: cannot write", 1);
+  wait_for (path, "wakes -\n", 3);
+}
+
+static void
+test_dump (void)
+{
+  g_autofree char *path = NULL, *on_stderr = NULL;
+
+  g_test_summary ("C18, C27: a dump that is interrupted or written in parts is whole, and one that "
+                  "the file does not take goes to stderr");
+
+  if (!g_test_subprocess ())
+    {
+      g_test_trap_subprocess (NULL, 60 * G_USEC_PER_SEC, G_TEST_SUBPROCESS_INHERIT_STDERR);
+      g_test_trap_assert_passed ();
+      return;
+    }
+  close (g_file_open_tmp ("aio-faults-XXXXXX", &path, NULL));
+  close (g_file_open_tmp ("aio-faults-XXXXXX", &on_stderr, NULL));
+  dump_with_faults (path, on_stderr);
+  unlink (path);
+  unlink (on_stderr);
+}
+
 /* A kind that nothing ever met would be no test of it. */
 static void
 test_all_struck (void)
@@ -875,6 +956,8 @@ main (int    argc,
   aio_test_add ("/faults-once/forbidden-pwait2", test_forbidden_pwait2);
   aio_test_add ("/faults-once/no-key", test_no_key);
   aio_test_add ("/faults-once/no-key-value", test_no_key_value);
+  /* The thread that writes dumps keeps its descriptors. */
+  g_test_add_func ("/faults-once/dump", test_dump);
   aio_test_add ("/faults-once/all-struck", test_all_struck);
   return g_test_run ();
 }
