@@ -165,7 +165,7 @@ def main():
     parser.add_argument('--part', metavar='N/M')
     parser.add_argument('--json', type=Path, metavar='FILE')
     parser.add_argument('names', nargs='*', metavar='NAME')
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()
     mutants = chosen(options)
     print(f'1..{len(mutants)}')
     root = options.root.resolve()
