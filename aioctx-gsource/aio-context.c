@@ -579,7 +579,9 @@ repark (AioContext *context,
       aio_notify_raise (notify) && aio_context_look (context) == AIO_LOOK_NOTHING &&
       is_told_of_timers (context, visit->wakes_at) && is_sleeper_told (context))
     return;
-  aio_notify_lower (notify);
+  /* A notification of meanwhile is for whichever iteration begins first, which may be ours. */
+  if (aio_notify_lower (notify) == AIO_NOTIFY_NOTIFIED)
+    aio_notify_poke (notify);
   aio_notify_write (notify);
 }
 

@@ -1006,6 +1006,35 @@ test_starved_before_prepare (void)
 }
 
 static void
+notify_context (gpointer context)
+{
+  aio_context_notify (context);
+}
+
+static void
+test_notify_in_own_poll_between (void)
+{
+  GMainContext *loop = new_owned_loop ();
+  Letters letters;
+  Turn turn;
+
+  g_test_summary ("C12, R5: a notification out of a poll of our own between GLib's prepare and its "
+                  "poll is there for the next of our own, and GLib's poll ends, too");
+
+  letters_init (&letters, loop, write_letter);
+  attach_and_settle (letters.context, loop);
+  turn_prepare (&turn, loop);
+  aio_bh_schedule_oneshot (letters.context, notify_context, letters.context);
+  g_assert_true (aio_context_poll (letters.context, TRUE));
+  /* Does not sleep: the notification is younger than the iteration that it came out of. */
+  g_assert_false (aio_context_poll (letters.context, TRUE));
+  g_assert_cmpint (turn_poll (&turn, turn.timeout), ==, 1);
+  turn_finish (&turn);
+  letters_clear (&letters);
+  free_owned_loop (loop);
+}
+
+static void
 test_own_poll_between (void)
 {
   GMainContext *loop = new_owned_loop ();
@@ -1745,6 +1774,7 @@ static const struct
   { "/source/starved", test_starved, FALSE },
   { "/source/starved-before-prepare", test_starved_before_prepare, FALSE },
   { "/source/own-poll-between", test_own_poll_between, FALSE },
+  { "/source/own-poll-between/notify", test_notify_in_own_poll_between, FALSE },
   { "/source/own-poll-leaves-work", test_own_poll_leaves_work, FALSE },
   { "/source/one-write-per-sleep", test_one_write_per_sleep, FALSE },
   { "/source/no-writes-awake", test_no_writes_awake, FALSE },
