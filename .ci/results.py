@@ -2,11 +2,13 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Counts what a "meson test" found.
 
-usage: results.py BUILD-FOLDER
+usage: results.py BUILD-FOLDER [--json FILE]
 
 Prints "PASSED FAILED SKIPPED" on stdout: test cases where a program reports them one by one (TAP),
-whole programs where not. What failing programs wrote goes to stderr.
+whole programs where not. What failing programs wrote goes to stderr. The file gets the same numbers
+by suite; a program that is in several counts for the first of them.
 """
+import argparse
 import json
 import sys
 import xml.etree.ElementTree as xml
@@ -49,17 +51,31 @@ def show(test):
             print(f'  {line}', file=sys.stderr)
 
 
+def suite_of(test):
+    """A test is called "project:suite+another / name"."""
+    return test['name'].partition(' / ')[0].partition(':')[2].partition('+')[0]
+
+
 def main():
-    logs = Path(sys.argv[1]) / 'meson-logs'
+    parser = argparse.ArgumentParser()
+    parser.add_argument('build', type=Path)
+    parser.add_argument('--json', type=Path)
+    options = parser.parse_args()
+    logs = options.build / 'meson-logs'
     if not (logs / 'testlog.junit.xml').exists():
         sys.exit(f'{logs} has no report')
     reported = tap_cases(xml.parse(logs / 'testlog.junit.xml').getroot())
-    total = [0, 0, 0]
+    total, suites = [0, 0, 0], {}
     for line in (logs / 'testlog.json').read_text(encoding='utf-8').splitlines():
         test = json.loads(line)
-        total = [sum(pair) for pair in zip(total, counts_of(test, reported))]
+        counts = counts_of(test, reported)
+        total = [sum(pair) for pair in zip(total, counts)]
+        suites[suite_of(test)] = [sum(pair) for pair in zip(suites.get(suite_of(test), (0, 0, 0)),
+                                                            counts)]
         if test['result'] not in (*GOOD, 'SKIP'):
             show(test)
+    if options.json is not None:
+        options.json.write_text(json.dumps(suites) + '\n', encoding='utf-8')
     print(*total)
 
 
