@@ -242,7 +242,7 @@ aio_context_park (AioContext *context,
   else
     context->idle_since = context->n_overdue = 0;
   park.timeout_ns = sooner (park.timeout_ns, park_timers (context, sleep));
-  if (aio_fd_set_watch_refused (&context->fds))
+  if (G_UNLIKELY (context->fds.has_refused) && aio_fd_set_watch_refused (&context->fds))
     park.timeout_ns = sooner (park.timeout_ns, BLIND_TIMEOUT_NS);
   context->wakes_at = park.timeout_ns < 0 ? G_MAXINT64 : now_ns () + park.timeout_ns;
   if (aio_fd_set_is_active (&context->fds))

@@ -404,8 +404,6 @@ watch_if_refused (AioFdHandler *handler)
 gboolean
 aio_fd_set_watch_refused (AioFdSet *set)
 {
-  if (G_LIKELY (!set->has_refused))
-    return FALSE;
   aio_fd_set_lock (set);
   set->has_refused = for_each_locked (set, watch_if_refused);
   aio_fd_set_unlock (set);
