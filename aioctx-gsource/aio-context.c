@@ -576,7 +576,7 @@ repark (AioContext *context,
   context->parked_shell = visit->parked_shell;
   context->wakes_at = visit->wakes_at;
   if (visit->found == AIO_NOTIFY_ASLEEP && visit->n_taken == context->n_taken &&
-      aio_notify_raise (notify) && aio_context_look (context) == AIO_LOOK_NOTHING &&
+      aio_notify_raise_again (notify) && aio_context_look (context) == AIO_LOOK_NOTHING &&
       is_told_of_timers (context, visit->wakes_at) && is_sleeper_told (context))
     return;
   /* A notification of meanwhile is for whichever iteration begins first, which may be ours. */

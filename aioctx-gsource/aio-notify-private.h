@@ -120,6 +120,20 @@ aio_notify_raise (AioNotify *notify)
   return TRUE;
 }
 
+/* Home thread: the same for somebody who sleeps already, if the flag is down. FALSE: it is not, and
+ * a notification stays where it is. Pairs as aio_notify_raise() does. */
+static inline gboolean
+aio_notify_raise_again (AioNotify *notify)
+{
+  guint awake = AIO_NOTIFY_AWAKE;
+
+  AIO_PAUSE (LOOKED);
+  if (!aio_compare_and_swap_full (&notify->state, &awake, AIO_NOTIFY_ASLEEP))
+    return FALSE;
+  AIO_PAUSE (RAISED);
+  return TRUE;
+}
+
 /* Home thread: the first thing after sleeping, or instead of it. Returns what the flag was.
  * Saves the exchange when a producer has lowered the flag already: nobody but the home thread
  * raises it, so AWAKE stays AWAKE; and what that producer published is seen by the look that

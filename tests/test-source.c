@@ -1035,6 +1035,40 @@ test_notify_in_own_poll_between (void)
 }
 
 static void
+notify_when_set (AioEventNotifier *notifier)
+{
+  aio_event_notifier_test_and_clear (notifier);
+  aio_context_notify (aio_context_get_current ());
+}
+
+static void
+test_handler_notifies_between (void)
+{
+  GMainContext *loop = new_owned_loop ();
+  AioEventNotifier notifier;
+  Letters letters;
+  Turn turn;
+
+  g_test_summary ("C12, R5: the same out of a handler of a descriptor, which wakes the sleeper in "
+                  "its own way");
+
+  letters_init (&letters, loop, write_letter);
+  g_assert_true (aio_event_notifier_init (&notifier, FALSE, NULL));
+  aio_context_set_event_notifier (letters.context, &notifier, notify_when_set, NULL, NULL);
+  attach_and_settle (letters.context, loop);
+  turn_prepare (&turn, loop);
+  aio_event_notifier_set (&notifier);
+  g_assert_true (aio_context_poll (letters.context, TRUE));
+  g_assert_false (aio_context_poll (letters.context, TRUE));
+  g_assert_cmpint (turn_poll (&turn, turn.timeout), ==, 1);
+  turn_finish (&turn);
+  aio_context_set_event_notifier (letters.context, &notifier, NULL, NULL, NULL);
+  aio_event_notifier_clear (&notifier);
+  letters_clear (&letters);
+  free_owned_loop (loop);
+}
+
+static void
 test_own_poll_between (void)
 {
   GMainContext *loop = new_owned_loop ();
@@ -1775,6 +1809,7 @@ static const struct
   { "/source/starved-before-prepare", test_starved_before_prepare, FALSE },
   { "/source/own-poll-between", test_own_poll_between, FALSE },
   { "/source/own-poll-between/notify", test_notify_in_own_poll_between, FALSE },
+  { "/source/own-poll-between/handler-notifies", test_handler_notifies_between, FALSE },
   { "/source/own-poll-leaves-work", test_own_poll_leaves_work, FALSE },
   { "/source/one-write-per-sleep", test_one_write_per_sleep, FALSE },
   { "/source/no-writes-awake", test_no_writes_awake, FALSE },
