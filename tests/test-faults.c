@@ -885,6 +885,7 @@ dump_with_faults (const char *path,
   g_autoptr (AioContext) context = aio_context_new_full ("dumped", NULL);
   int fd = open (on_stderr, O_WRONLY | O_APPEND | O_CLOEXEC);
 
+  g_assert_nonnull (context);
   g_log_set_always_fatal (G_LOG_FATAL_MASK);
   g_assert_cmpint (dup2 (fd, STDERR_FILENO), ==, STDERR_FILENO);
   close (fd);

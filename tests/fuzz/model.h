@@ -71,6 +71,7 @@ struct _Thing
   gboolean was_readable;        /* at some moment since its last run */
   guint64 wrote_at;             /* as ran_at and last_frame, of its write callback */
   guint last_write_frame;
+  gboolean read_waits;          /* for one iteration: in the last one only its write ran */
 };
 
 struct _ModelContext
