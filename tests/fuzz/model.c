@@ -245,6 +245,15 @@ model_bh_cancel (Thing *bh)
   return was_pending;
 }
 
+/* It is not at a place from before that moment: then at the next one that it can be at. */
+static void
+forget_places_before (Thing   *bh,
+                      guint64  moment)
+{
+  if (bh->oldest < moment)
+    bh->oldest = bh->since > moment ? bh->since : bh->place;
+}
+
 /* C3, and C4: is it this one's turn in a pass that began then? */
 static void
 check_turn (Thing   *bh,
@@ -262,9 +271,7 @@ check_turn (Thing   *bh,
         continue;
       if (other->place < bh->oldest)
         fail_thing (bh, "C3: runs before one that was scheduled earlier");
-      /* Then that is not at its old place. */
-      if (other->oldest < bh->oldest)
-        other->oldest = other->place;
+      forget_places_before (other, bh->oldest);
     }
 }
 
@@ -798,8 +805,7 @@ forget_places (ModelFrame   *frame,
         continue;
       if (thing->held < frame->began)
         thing->held = 0;
-      if (thing->oldest < frame->began)
-        thing->oldest = thing->place;
+      forget_places_before (thing, frame->began);
     }
 }
 
