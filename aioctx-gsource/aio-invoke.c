@@ -78,7 +78,8 @@ unlock_calls (void)
  * threads that the child does not have, and is passed over. */
 AIO_FORK_HANDLERS (lock_calls, unlock_calls, unlock_calls)
 
-/* The lock is what hands the new call to a thread that cancels it. */
+/* The lock is what hands the new call to a thread that cancels it. The reference comes before: who
+ * has a toggle reference to the cancellable is called. */
 static Call *
 call_new (AioContext    *context,
           AioInvokeFunc  func,
@@ -87,12 +88,14 @@ call_new (AioContext    *context,
 {
   Call *call = g_new0 (Call, 1);
 
+  if (cancellable != NULL)
+    g_object_ref (cancellable);
   lock_calls ();
   call->context = context;
   call->anchor = aio_anchor_ref (context->anchor);
   call->func = func;
   call->data = data;
-  call->cancellable = cancellable != NULL ? g_object_ref (cancellable) : NULL;
+  call->cancellable = cancellable;
   pthread_cond_init (&call->changed, NULL);
   aio_store_relaxed (&call->refs, 1);
   unlock_calls ();

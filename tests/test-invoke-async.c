@@ -557,6 +557,40 @@ test_misuse (void)
   answer_clear (&answer);
 }
 
+/* A binding that keeps a wrapper of an object is told so when somebody else takes a reference. */
+static void
+on_toggled (gpointer  other,
+            GObject  *object,
+            gboolean  is_last)
+{
+  if (!is_last)
+    g_cancellable_cancel (other);
+}
+
+static void
+test_toggled (void)
+{
+  g_autoptr (AioContext) context = aio_context_new ();
+  g_autoptr (GCancellable) other = g_cancellable_new ();
+  GCancellable *cancellable = g_cancellable_new ();
+  Counted counted = { .context = context };
+  Answer answer;
+
+  g_test_summary ("C29: who has a toggle reference to the cancellable, and is told of the one that "
+                  "a call takes, may do what any callback may: cancel another call");
+  answer_init (&answer, context);
+  answer_call (&answer, other);
+  g_object_add_toggle_ref (G_OBJECT (cancellable), on_toggled, other);
+  g_object_unref (cancellable);
+  aio_context_invoke_async (context, counted_run, &counted, NULL, cancellable, NULL, NULL);
+  answer_wait (&answer);
+  answer_assert_failed (&answer, G_IO_ERROR_CANCELLED);
+  aio_context_poll (context, TRUE);
+  answer_clear (&answer);
+  g_assert_cmpuint (counted.n, ==, 1);
+  g_object_remove_toggle_ref (G_OBJECT (cancellable), on_toggled, other);
+}
+
 int
 main (int    argc,
       char **argv)
@@ -576,6 +610,7 @@ main (int    argc,
   aio_test_add ("/invoke-async/cancelled/handler-is-gone", test_handler_is_gone);
   aio_test_add ("/invoke-async/cancelled/answer-while-cancelling", test_answer_while_cancelling);
   aio_test_add ("/invoke-async/cancelled/races", test_cancel_races);
+  aio_test_add ("/invoke-async/cancelled/toggled", test_toggled);
   aio_test_add ("/invoke-async/stopped/before", test_stopped_before);
   aio_test_add ("/invoke-async/stopped/races", test_stop_races);
   aio_test_add ("/invoke-async/finalised", test_finalised);
