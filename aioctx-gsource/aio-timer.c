@@ -840,6 +840,19 @@ is_on_stack_locked (AioTimerSet *set,
   return FALSE;
 }
 
+/* The run may clear the timer and drop the last reference to the context. So the waiter has one to
+ * the set, which the caller drops behind the lock. */
+static void
+wait_for_run_locked (AioTimerSet *set,
+                     guint64      serial)
+{
+  aio_fetch_add_full (&set->refs, 1);
+  set->n_waiters++;
+  while (is_on_stack_locked (set, serial))
+    pthread_cond_wait (&set->run_ended, &set->lock);
+  set->n_waiters--;
+}
+
 /**
  * aio_timer_del_sync:
  * @timer: a timer
@@ -859,7 +872,7 @@ aio_timer_del_sync (AioTimer *timer)
   AioTimerNode *node = node_of (timer);
   AioTimerSet *set;
   guint64 serial;
-  gboolean armed;
+  gboolean armed, waits;
 
   g_return_val_if_fail (timer != NULL, FALSE);
   if (node->set == NULL || !aio_anchor_is_usable (node->set->anchor, G_STRFUNC))
@@ -869,14 +882,12 @@ aio_timer_del_sync (AioTimer *timer)
   lock (set);
   armed = disarm_locked (set, node);
   serial = outermost_run_locked (set, node);
-  if (serial != 0 && !aio_home_is_self (&set->anchor->home))
-    {
-      set->n_waiters++;
-      while (is_on_stack_locked (set, serial))
-        pthread_cond_wait (&set->run_ended, &set->lock);
-      set->n_waiters--;
-    }
+  waits = serial != 0 && !aio_home_is_self (&set->anchor->home);
+  if (waits)
+    wait_for_run_locked (set, serial);
   unlock (set);
+  if (waits)
+    aio_timer_set_unref (set);
   return armed;
 }
 

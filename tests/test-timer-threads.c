@@ -323,6 +323,65 @@ test_del_sync_waits (Loop *loop)
     }
 }
 
+/* A context that ends behind the run that is waited for. */
+typedef struct
+{
+  AioContext *context;
+  AioTimer timer;
+  atomic_bool started;
+  atomic_int waiter_tids[4];
+  atomic_int n_waiters;
+} Last;
+
+static void
+last_fired (gpointer data)
+{
+  Last *last = data;
+
+  atomic_store (&last->started, TRUE);
+  for (guint i = 0; i < G_N_ELEMENTS (last->waiter_tids); i++)
+    {
+      while (atomic_load (&last->waiter_tids[i]) == 0)
+        sched_yield ();
+      thread_wait_asleep (atomic_load (&last->waiter_tids[i]));
+    }
+  aio_timer_clear (&last->timer);
+  aio_context_unref (last->context);
+}
+
+static void *
+wait_for_last (void *data)
+{
+  Last *last = data;
+
+  while (!atomic_load (&last->started))
+    sched_yield ();
+  atomic_store (&last->waiter_tids[atomic_fetch_add (&last->n_waiters, 1)], gettid ());
+  g_assert_false (aio_timer_del_sync (&last->timer));
+  return NULL;
+}
+
+static void
+test_del_sync_to_the_end (void)
+{
+  g_test_summary ("C6, C22, C23: del_sync waits for a run that clears the timer and drops the last "
+                  "reference to the context");
+
+  for (guint i = 0; i < 50; i++)
+    {
+      Last last = { .context = aio_context_new () };
+      pthread_t waiters[G_N_ELEMENTS (last.waiter_tids)];
+
+      aio_timer_init (&last.timer, last.context, AIO_CLOCK_MONOTONIC, last_fired, &last);
+      aio_timer_mod_ns (&last.timer, 0);
+      for (guint j = 0; j < G_N_ELEMENTS (waiters); j++)
+        waiters[j] = thread_start (wait_for_last, &last);
+      aio_context_poll (last.context, TRUE);
+      for (guint j = 0; j < G_N_ELEMENTS (waiters); j++)
+        thread_join (waiters[j]);
+    }
+}
+
 static void
 cancel_self (gpointer data)
 {
@@ -739,6 +798,7 @@ main (int    argc,
   loop_test_add ("/timer-threads/far-ones-wake-little", test_far_ones_wake_little);
   loop_test_add ("/timer-threads/del-sync", test_del_sync);
   loop_test_add ("/timer-threads/del-sync-waits", test_del_sync_waits);
+  aio_test_add ("/timer-threads/del-sync-to-the-end", test_del_sync_to_the_end);
   loop_test_add ("/timer-threads/del-sync-at-home", test_del_sync_at_home);
   loop_test_add ("/timer-threads/del-sync-no-longer", test_del_sync_no_longer);
   loop_test_add_interrupted ("/timer-threads/storm", test_storm);
