@@ -101,6 +101,22 @@ replace (AioContext    *context,
   return TRUE;
 }
 
+/* Home thread. Removes the handler with this data, which has run and wants to end; another one may
+ * have been set in its place. In a forked child, which it may have made, it stays. */
+void
+aio_context_remove_fd_handler (AioContext *context,
+                               int         fd,
+                               gpointer    data)
+{
+  AioFdHandler *handler;
+
+  if (aio_anchor_is_forked (context->anchor))
+    return;
+  handler = aio_fd_set_remove (&context->fds, fd, data);
+  if (handler != NULL)
+    dispose (context, handler);
+}
+
 /**
  * aio_context_set_fd_handler_full: (skip)
  * @context: a context

@@ -181,6 +181,9 @@ int           aio_context_poll_func       (GPollFD    *fds,
 /* aio-context-fd.c */
 gboolean      aio_context_is_notifier     (const AioFdHandler  *handler,
                                            AioFdFunc           *on_set);
+void          aio_context_remove_fd_handler (AioContext        *context,
+                                           int                  fd,
+                                           gpointer             data);
 
 /* aio-context-life.c */
 gboolean      aio_context_may_act         (AioContext *context,

@@ -158,6 +158,9 @@ gboolean      aio_fd_set_replace      (AioFdSet        *set,
                                        AioFdHandler    *handler,
                                        AioFdHandler   **former,
                                        GError         **error);
+AioFdHandler *aio_fd_set_remove       (AioFdSet        *set,
+                                       int              fd,
+                                       gpointer         data);
 AioFdHandler *aio_fd_handler_new      (AioFdSet        *set,
                                        int              fd);
 void          aio_fd_handler_forget   (AioFdHandler    *handler);

@@ -759,6 +759,28 @@ aio_fd_set_replace (AioFdSet      *set,
   return done;
 }
 
+/* Takes out the handler that has this data, and passes it to the caller as above; NULL if another
+ * one is there by now. */
+AioFdHandler *
+aio_fd_set_remove (AioFdSet *set,
+                   int       fd,
+                   gpointer  data)
+{
+  AioFdHandler *handler;
+
+  aio_fd_set_lock (set);
+  handler = g_hash_table_lookup (set->handlers, GINT_TO_POINTER (fd));
+  if (handler != NULL && handler->data != data)
+    handler = NULL;
+  if (handler != NULL)
+    {
+      remove_locked (set, handler, FALSE);
+      aio_fetch_add_full (&set->n_changes, 1);
+    }
+  aio_fd_set_unlock (set);
+  return handler;
+}
+
 /* Under the lock: the handler that was registered under this generation, if it still is and has
  * not been given up. */
 AioFdHandler *

@@ -91,27 +91,13 @@ aio_gio_find_func (const AioFdHandler *handler,
   return TRUE;
 }
 
-/* Its callback may have set another one in its place. */
-static gboolean
-is_set (GioHandler *handler)
-{
-  AioFdSet *set = &handler->context->fds;
-  AioFdHandler *present;
-  gboolean same;
-
-  aio_fd_set_lock (set);
-  present = g_hash_table_lookup (set->handlers, GINT_TO_POINTER (handler->fd));
-  same = present != NULL && present->data == handler;
-  aio_fd_set_unlock (set);
-  return same;
-}
-
+/* Its callback, or another thread, may have set another one in its place. */
 static void
 stop_if (GioHandler *handler,
          gboolean    stop)
 {
-  if (stop && is_set (handler))
-    aio_context_set_fd_handler (handler->context, handler->fd, NULL, NULL, NULL);
+  if (stop)
+    aio_context_remove_fd_handler (handler->context, handler->fd, handler);
 }
 
 static void

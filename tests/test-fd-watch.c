@@ -183,6 +183,84 @@ on_notifier (int           fd,
   return G_SOURCE_REMOVE;
 }
 
+/* Another thread sets a watch when this one is about to be removed. */
+typedef struct
+{
+  Subject subject;
+  atomic_uint n_answered;
+  atomic_uint n_set;
+} Contested;
+
+#define N_CONTESTED 20000
+
+static gboolean
+answer_remove (int           fd,
+               GIOCondition  condition,
+               gpointer      data)
+{
+  Contested *contested = data;
+
+  atomic_fetch_add (&contested->n_answered, 1);
+  return G_SOURCE_REMOVE;
+}
+
+static gboolean
+count_run (int           fd,
+           GIOCondition  condition,
+           gpointer      n)
+{
+  ++*(guint *) n;
+  return G_SOURCE_CONTINUE;
+}
+
+static void *
+set_another (void *data)
+{
+  Contested *contested = data;
+  Subject *subject = &contested->subject;
+
+  for (guint i = 1; i <= N_CONTESTED; i++)
+    {
+      /* Mostly without a yield: it has to come within the same instant. */
+      for (guint looks = 1; atomic_load (&contested->n_answered) < i; looks++)
+        if (looks % 1000 == 0)
+          sched_yield ();
+      g_assert_true (aio_context_set_fd_watch (subject->context, subject->fds[0], G_IO_IN,
+                                               count_run, &subject->n, NULL, NULL));
+      atomic_store (&contested->n_set, i);
+    }
+  return NULL;
+}
+
+static void
+test_source_remove_contested (void)
+{
+  Contested contested = { 0 };
+  Subject *subject = &contested.subject;
+  pthread_t thread;
+
+  g_test_summary ("C33: a watch whose function says so is removed, and not the one that another "
+                  "thread sets just then");
+  subject_init (subject);
+  put (subject->fds[1]);
+  thread = thread_start (set_another, &contested);
+  for (guint i = 1; i <= N_CONTESTED; i++)
+    {
+      subject->n = 0;
+      aio_context_set_fd_watch (subject->context, subject->fds[0], G_IO_IN, answer_remove,
+                                &contested, NULL, NULL);
+      aio_context_poll (subject->context, TRUE);
+      while (atomic_load (&contested.n_set) < i)
+        sched_yield ();
+      aio_context_poll (subject->context, FALSE);
+      aio_context_poll (subject->context, FALSE);
+      g_assert_cmpuint (subject->n, >, 0);
+    }
+  thread_join (thread);
+  subject_unwatch (subject);
+  subject_clear (subject);
+}
+
 static void
 test_event_notifier (void)
 {
@@ -240,6 +318,7 @@ main (int    argc,
   aio_test_add ("/fd-watch/in-and-out", test_in_and_out);
   aio_test_add ("/fd-watch/hang-up", test_hang_up);
   aio_test_add ("/fd-watch/source-remove", test_source_remove);
+  aio_test_add ("/fd-watch/source-remove-contested", test_source_remove_contested);
   aio_test_add ("/fd-watch/event-notifier", test_event_notifier);
   aio_test_add ("/fd-watch/refused", test_refused);
   return g_test_run ();
