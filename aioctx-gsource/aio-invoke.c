@@ -48,7 +48,7 @@ struct _Call
   guint64 home;                 /* who is to make it, as far as one knows; 0: nobody */
   gboolean may_move;            /* the owner of a GMainContext may be it: ask them */
   guint64 runner;               /* who makes it */
-  gboolean result;
+  gboolean result;              /* of the runner until the state is FINISHED, as the next */
   GError *error;
   GTask *task;                  /* async: given away when the call is over */
   gboolean task_ready;          /* its handler is connected: it may be given away */
@@ -171,14 +171,7 @@ call_func (AioAnchor      *anchor,
 static void
 call_run (Call *call)
 {
-  GError *error = NULL;
-  gboolean result = call_func (call->anchor, call->func, call->data, call->cancellable, &error);
-
-  lock_calls ();
-  call->result = result;
-  call->error = error;
-  call->state = CALL_FINISHED;
-  unlock_calls ();
+  call->result = call_func (call->anchor, call->func, call->data, call->cancellable, &call->error);
 }
 
 /* What the caller is told when the call is over. */
@@ -221,6 +214,16 @@ call_tell (Call *call)
   unlock_calls ();
   if (task != NULL)
     deliver_task (task);
+}
+
+/* It has run. From here on the caller may go on, and end the context. */
+static void
+call_finish (Call *call)
+{
+  lock_calls ();
+  call->state = CALL_FINISHED;
+  unlock_calls ();
+  call_tell (call);
 }
 
 /* It will not run, unless it has begun. */
@@ -292,7 +295,7 @@ on_posted (gpointer data)
   if (!mine)
     return;
   call_run (call);
-  call_tell (call);
+  call_finish (call);
 }
 
 /* Behind the run, or in place of it: then the context has refused the post, or has ended. */
@@ -433,6 +436,8 @@ begin_one_locked (AioHomeLoan *loan)
   return NULL;
 }
 
+/* The caller is told when this thread has left the context and dropped its reference: then it is as
+ * if the caller had borrowed it. */
 static void
 run_lent (Call              *call,
           const AioHomeLoan *loan)
@@ -443,8 +448,8 @@ run_lent (Call              *call,
   call_run (call);
   aio_context_leave (call->context, &visit);
   give_back (call->context, loan);
-  call_tell (call);
   aio_context_unref (call->context);
+  call_finish (call);
   call_unref (call);
 }
 

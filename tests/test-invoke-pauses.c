@@ -440,6 +440,98 @@ test_cancelled_while_connecting (void)
   g_assert_false (has_handlers (cancellable));
 }
 
+/* --- Behind a call that another thread has made ----------------------------------------------- */
+
+typedef struct
+{
+  AioContext *context;          /* of nobody but the owner of main_context */
+  GMainContext *main_context;
+  AioContext *other;            /* of an I/O thread */
+  Gate gate;
+  atomic_int io_tid;
+  atomic_int waiter_tid;
+  gboolean ended;
+  gboolean ended_in_time;
+} Parting;
+
+static void
+note_ended (gpointer ended)
+{
+  *(gboolean *) ended = TRUE;
+}
+
+static gboolean
+let_go (gpointer       context,
+        GCancellable  *cancellable,
+        GError       **error)
+{
+  aio_context_detach (context);
+  return TRUE;
+}
+
+static gboolean
+call_and_part (gpointer       data,
+               GCancellable  *cancellable,
+               GError       **error)
+{
+  Parting *parting = data;
+
+  atomic_store (&parting->io_tid, gettid ());
+  g_assert_true (aio_context_invoke_sync (parting->context, let_go, parting->context, NULL, NULL));
+  aio_context_unref (parting->context);
+  parting->ended_in_time = parting->ended;
+  return TRUE;
+}
+
+static void *
+own_and_call (void *data)
+{
+  Parting *parting = data;
+
+  g_assert_true (g_main_context_acquire (parting->main_context));
+  hold_me_at (AIO_PAUSE_GIVEN_BACK, &parting->gate);
+  g_assert_true (aio_context_invoke_sync (parting->other, call_and_part, parting, NULL, NULL));
+  g_main_context_release (parting->main_context);
+  return NULL;
+}
+
+/* Whoever begins to wait makes all others look again. */
+static void *
+wait_too (void *data)
+{
+  Parting *parting = data;
+
+  atomic_store (&parting->waiter_tid, gettid ());
+  g_assert_true (aio_context_invoke_sync (parting->other, do_nothing, NULL, NULL, NULL));
+  return NULL;
+}
+
+static void
+test_parting (void)
+{
+  g_autoptr (GMainContext) main_context = g_main_context_new ();
+  g_autoptr (AioIOThread) io_thread = io_new ("caller");
+  Parting parting = { aio_context_new (), main_context, aio_io_thread_get_context (io_thread),
+                      GATE_INIT, 0, 0, FALSE, FALSE };
+  pthread_t owner, waiter;
+
+  g_test_summary ("C29, C23: when a call returns, who made it in a circle has left the context: so "
+                  "that ends with the caller's reference");
+  aio_context_attach (parting.context, main_context);
+  aio_bh_schedule_oneshot_full (parting.context, NULL, note_ended, &parting.ended, note_ended);
+  owner = thread_start (own_and_call, &parting);
+  gate_wait_reached (&parting.gate);
+  waiter = thread_start (wait_too, &parting);
+  while (atomic_load (&parting.waiter_tid) == 0)
+    sched_yield ();
+  thread_wait_asleep (atomic_load (&parting.waiter_tid));
+  thread_wait_asleep (atomic_load (&parting.io_tid));
+  gate_open (&parting.gate);
+  thread_join (owner);
+  thread_join (waiter);
+  g_assert_true (parting.ended_in_time);
+}
+
 int
 main (int    argc,
       char **argv)
@@ -452,5 +544,6 @@ main (int    argc,
   aio_test_add ("/invoke-pauses/circle-of-loans", test_circle_of_loans);
   aio_test_add ("/invoke-pauses/circle-comes-back", test_circle_comes_back);
   aio_test_add ("/invoke-pauses/cancelled-while-connecting", test_cancelled_while_connecting);
+  aio_test_add ("/invoke-pauses/parting", test_parting);
   return g_test_run ();
 }
