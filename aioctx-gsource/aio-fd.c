@@ -499,7 +499,8 @@ run_handler (AioFdSet     *set,
   /* Not in a child that the callback has made: what the kernel watches is the parent's. */
   if (handler->suspended && !aio_anchor_is_forked (set->anchor))
     resume (set, handler);
-  if (!done)
+  /* Another callback, the one for slow ones, may have removed it. */
+  if (!done && !is_removed (handler))
     owe_write (set, handler);
 }
 

@@ -589,6 +589,57 @@ delete_bh (gpointer data)
   aio_bh_delete (*(AioBH **) data);
 }
 
+/* A handler whose on_write the turn has left, as its on_read has used the budget up. */
+typedef struct
+{
+  int fds[2];
+  guint n_destroyed;
+} Unwanted;
+
+static void
+on_slow_unwanted (AioContext *context,
+                  const char *what,
+                  gint64      ran_ns,
+                  gpointer    data)
+{
+  Unwanted *unwanted = data;
+
+  aio_context_set_fd_handler (context, unwanted->fds[0], NULL, NULL, NULL);
+}
+
+static void
+on_unwanted_read (gpointer data)
+{
+  burn (NULL);
+}
+
+static void
+on_unwanted_gone (gpointer data)
+{
+  Unwanted *unwanted = data;
+
+  unwanted->n_destroyed++;
+}
+
+static void
+test_slow_removed (void)
+{
+  g_autoptr (AioContext) context = aio_context_new ();
+  Unwanted unwanted = { .n_destroyed = 0 };
+
+  g_test_summary ("C20, C21: the function for slow callbacks may remove the handler that was slow, "
+                  "also between its two callbacks: then its data ends");
+  open_pair (unwanted.fds);
+  put (unwanted.fds[1]);
+  aio_context_set_budget (context, 1, 0);
+  aio_context_set_slow_callback (context, 1, on_slow_unwanted, &unwanted, NULL);
+  aio_context_set_fd_handler_full (context, unwanted.fds[0], on_unwanted_read, on_unwanted_read,
+                                   NULL, NULL, &unwanted, on_unwanted_gone, NULL);
+  g_assert_true (aio_context_dispatch (context));
+  g_assert_cmpuint (unwanted.n_destroyed, ==, 1);
+  close_both (unwanted.fds);
+}
+
 static void
 test_slow_deleted (void)
 {
@@ -804,6 +855,7 @@ main (int    argc,
   aio_test_add ("/measure/slow/replaced", test_slow_replaced);
   aio_test_add ("/measure/slow/end", test_slow_end);
   aio_test_add ("/measure/slow/deleted", test_slow_deleted);
+  aio_test_add ("/measure/slow/removed", test_slow_removed);
   aio_test_add ("/measure/wakes/reasons", test_wakes_reasons);
   aio_test_add ("/measure/wakes/ring", test_wakes_ring);
   aio_test_add ("/measure/wakes/glib", test_wakes_glib);
