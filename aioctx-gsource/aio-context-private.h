@@ -119,9 +119,9 @@ typedef struct
 {
   AioContext *outer;            /* what was current before */
   gboolean parked;              /* somebody slept for the context when we came */
-  AioNotifyState found;         /* what the flag was then */
 
   /* Only if somebody slept. */
+  AioNotifyState found;         /* what the flag was then */
   AioShell *parked_shell;       /* who, if it was a GMainContext */
   gint64 wakes_at;              /* when that one comes back by itself */
   guint n_taken;                /* notifications taken until then */
@@ -157,6 +157,7 @@ void          aio_context_leave           (AioContext *context,
 AioPark       aio_context_park            (AioContext *context,
                                            AioSleep    sleep);
 gboolean      aio_context_unpark          (AioContext *context);
+AioNotifyState aio_context_stop_sleep     (AioContext *context);
 void          aio_context_collect         (AioContext *context);
 gboolean      aio_context_run_bhs         (AioContext *context);
 gboolean      aio_context_is_due          (AioContext *context);

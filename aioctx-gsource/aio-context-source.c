@@ -360,7 +360,7 @@ aio_context_let_go_of_shell (AioContext *context)
   AioShell *shell = context->shell;
 
   if (context->parked && context->parked_shell == shell)
-    aio_context_unpark (context);
+    aio_context_stop_sleep (context);
   context->shell = NULL;
   shell->context = NULL;
   /* Destroying it would write to the wakeup descriptor of the GMainContext, which a forked child

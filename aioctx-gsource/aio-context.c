@@ -122,6 +122,15 @@ aio_context_unpark (AioContext *context)
   return took (context, aio_notify_lower (&context->anchor->notify) == AIO_NOTIFY_NOTIFIED);
 }
 
+/* Nobody sleeps any more, but no iteration begins by that: a notification stays for the next one.
+ * Returns what the flag was. */
+AioNotifyState
+aio_context_stop_sleep (AioContext *context)
+{
+  context->parked = FALSE;
+  return aio_notify_lower_asleep (&context->anchor->notify);
+}
+
 /* What there is to run, as far as one can tell without a system call. */
 AioLook
 aio_context_look (AioContext *context)
@@ -580,8 +589,7 @@ repark (AioContext *context,
       is_told_of_timers (context, visit->wakes_at) && is_sleeper_told (context))
     return;
   /* A notification of meanwhile is for whichever iteration begins first, which may be ours. */
-  if (aio_notify_lower (notify) == AIO_NOTIFY_NOTIFIED)
-    aio_notify_poke (notify);
+  aio_notify_lower_asleep (notify);
   aio_notify_write (notify);
 }
 
@@ -593,10 +601,7 @@ unpark_for_visit (AioContext *context,
   visit->parked_shell = context->parked_shell;
   visit->wakes_at = context->wakes_at;
   visit->n_taken = context->n_taken;
-  context->parked = FALSE;
-  visit->found = aio_notify_lower (&context->anchor->notify);
-  if (visit->found == AIO_NOTIFY_NOTIFIED)
-    visit->n_taken = ++context->n_taken;
+  visit->found = aio_context_stop_sleep (context);
 }
 
 /* Every function that runs callbacks goes through here and aio_context_leave(). */
@@ -611,7 +616,6 @@ aio_context_enter (AioContext *context,
   visit->outer = current_context;
   current_context = context;
   visit->parked = context->parked;
-  visit->found = AIO_NOTIFY_AWAKE;
   if (G_UNLIKELY (visit->parked))
     unpark_for_visit (context, visit);
   aio_home_enter (&context->anchor->home);
@@ -691,16 +695,14 @@ wait_until (AioContext *context,
 
 static gboolean
 iterate_entered (AioContext *context,
-                 gint64      deadline,
-                 gboolean    notified)
+                 gint64      deadline)
 {
   AioPassResult result;
   gboolean last;
 
   do
     {
-      last = notified || deadline == 0 ||
-             took (context, aio_notify_take (&context->anchor->notify));
+      last = deadline == 0 || took (context, aio_notify_take (&context->anchor->notify));
       if (!last)
         last = wait_until (context, deadline);
       else if (aio_fd_set_is_active (&context->fds))
@@ -756,7 +758,7 @@ iterate (AioContext *context,
     return FALSE;
   if (aio_context_enter (context, where, &visit))
     {
-      progress = iterate_entered (context, deadline, visit.found == AIO_NOTIFY_NOTIFIED);
+      progress = iterate_entered (context, deadline);
       aio_context_leave (context, &visit);
     }
   release_main (main_context);
@@ -1015,6 +1017,7 @@ aio_context_dispatch (AioContext *context)
   AioVisit visit;
   gboolean progress;
   gboolean slept;
+  gboolean notified;
 
   g_return_val_if_fail (context != NULL, FALSE);
   if (!aio_context_enter (context, G_STRFUNC, &visit))
@@ -1024,9 +1027,10 @@ aio_context_dispatch (AioContext *context)
    * readable, so it is read in any case. */
   slept = visit.parked;
   visit.parked = FALSE;
+  notified = slept && took (context, aio_notify_take (&context->anchor->notify));
   aio_context_collect (context);
   if (G_UNLIKELY (context->wakes != NULL) && slept)
-    aio_context_note_wake (context, visit.found == AIO_NOTIFY_NOTIFIED);
+    aio_context_note_wake (context, notified);
   progress = aio_context_run_turn (context, AIO_SLEEP_EXACT, NULL);
   aio_context_leave (context, &visit);
   return progress;

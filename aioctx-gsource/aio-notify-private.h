@@ -149,6 +149,17 @@ aio_notify_lower (AioNotify *notify)
   return state;
 }
 
+/* Home thread: the same where no iteration begins: a notification stays where it is. */
+static inline AioNotifyState
+aio_notify_lower_asleep (AioNotify *notify)
+{
+  guint state = AIO_NOTIFY_ASLEEP;
+
+  aio_compare_and_swap_full (&notify->state, &state, AIO_NOTIFY_AWAKE);
+  AIO_PAUSE (LOWERED);
+  return state;
+}
+
 /* Home thread, at the start of an iteration: takes a notification that is there. The acquire pairs
  * with the exchange in aio_notify_poke(): what the notifier wrote before is visible. */
 static inline gboolean

@@ -1068,6 +1068,56 @@ test_handler_notifies_between (void)
   free_owned_loop (loop);
 }
 
+static gboolean
+nothing_invoked (gpointer       data,
+                 GCancellable  *cancellable,
+                 GError       **error)
+{
+  return TRUE;
+}
+
+static void
+bh_poll_it (AioContext *context)
+{
+  g_assert_cmpint (aio_bh_poll (context), ==, 0);
+}
+
+static void
+invoke_in_it (AioContext *context)
+{
+  g_assert_true (aio_context_invoke_sync (context, nothing_invoked, NULL, NULL, NULL));
+}
+
+/* Neither begins an iteration, nor does the end of the source. */
+static void
+test_notified_before_visit (void)
+{
+  static void (*const visits[]) (AioContext *context) =
+    { bh_poll_it, invoke_in_it, aio_context_detach };
+
+  g_test_summary ("C12, R5: a notification between GLib's prepare and its poll stays for the next "
+                  "iteration when something comes in between that is none");
+
+  for (guint i = 0; i < G_N_ELEMENTS (visits); i++)
+    {
+      GMainContext *loop = new_owned_loop ();
+      Letters letters;
+      Turn turn;
+
+      letters_init (&letters, loop, write_letter);
+      attach_and_settle (letters.context, loop);
+      turn_prepare (&turn, loop);
+      aio_context_notify (letters.context);
+      visits[i] (letters.context);
+      /* Does not sleep. */
+      g_assert_false (aio_context_poll (letters.context, TRUE));
+      g_assert_cmpint (turn_poll (&turn, 0), >=, visits[i] != aio_context_detach);
+      turn_finish (&turn);
+      letters_clear (&letters);
+      free_owned_loop (loop);
+    }
+}
+
 static void
 test_own_poll_between (void)
 {
@@ -1810,6 +1860,7 @@ static const struct
   { "/source/own-poll-between", test_own_poll_between, FALSE },
   { "/source/own-poll-between/notify", test_notify_in_own_poll_between, FALSE },
   { "/source/own-poll-between/handler-notifies", test_handler_notifies_between, FALSE },
+  { "/source/own-poll-between/notified-before", test_notified_before_visit, FALSE },
   { "/source/own-poll-leaves-work", test_own_poll_leaves_work, FALSE },
   { "/source/one-write-per-sleep", test_one_write_per_sleep, FALSE },
   { "/source/no-writes-awake", test_no_writes_awake, FALSE },
