@@ -686,7 +686,7 @@ wait_until (AioContext *context,
   if (context->busy.max_ns == 0 || aio_context_look (context) >= AIO_LOOK_HOLE)
     return sleep_until (context, deadline);
   if (aio_context_busy_wait (context, deadline))
-    last = aio_notify_take (&context->anchor->notify);
+    last = took (context, aio_notify_take (&context->anchor->notify));
   else
     last = sleep_until (context, deadline);
   aio_context_busy_done (context);

@@ -1118,6 +1118,39 @@ test_notified_before_visit (void)
     }
 }
 
+static gboolean
+poll_and_notify (AioEventNotifier *notifier)
+{
+  aio_context_notify (aio_context_get_current ());
+  return FALSE;
+}
+
+static void
+test_busy_poll_between (void)
+{
+  GMainContext *loop = new_owned_loop ();
+  AioContext *context = aio_context_new ();
+  AioEventNotifier notifier;
+  Turn turn;
+
+  g_test_summary ("C12, R5: a notification during the busy look of a poll between GLib's prepare "
+                  "and its poll ends GLib's poll, too");
+
+  g_assert_true (aio_event_notifier_init (&notifier, FALSE, NULL));
+  aio_context_set_event_notifier (context, &notifier, notify_when_set, poll_and_notify, NULL);
+  g_assert_true (aio_context_set_busy_poll (context, G_MAXINT64, NULL));
+  attach_and_settle (context, loop);
+  turn_prepare (&turn, loop);
+  g_assert_cmpint (turn.timeout, ==, -1);
+  g_assert_false (aio_context_poll (context, TRUE));
+  g_assert_cmpint (turn_poll (&turn, 0), ==, 1);
+  turn_finish (&turn);
+  aio_context_set_event_notifier (context, &notifier, NULL, NULL, NULL);
+  aio_event_notifier_clear (&notifier);
+  aio_context_unref (context);
+  free_owned_loop (loop);
+}
+
 static void
 test_own_poll_between (void)
 {
@@ -1861,6 +1894,7 @@ static const struct
   { "/source/own-poll-between/notify", test_notify_in_own_poll_between, FALSE },
   { "/source/own-poll-between/handler-notifies", test_handler_notifies_between, FALSE },
   { "/source/own-poll-between/notified-before", test_notified_before_visit, FALSE },
+  { "/source/own-poll-between/busy", test_busy_poll_between, FALSE },
   { "/source/own-poll-leaves-work", test_own_poll_leaves_work, FALSE },
   { "/source/one-write-per-sleep", test_one_write_per_sleep, FALSE },
   { "/source/no-writes-awake", test_no_writes_awake, FALSE },
