@@ -1023,10 +1023,10 @@ aio_context_dispatch (AioContext *context)
   if (!aio_context_enter (context, G_STRFUNC, &visit))
     return FALSE;
 
-  /* The sleep that get_timeout_ns() was asked for is over. Nobody tells whether the descriptor is
-   * readable, so it is read in any case. */
-  slept = visit.parked;
-  visit.parked = FALSE;
+  /* The sleep that get_timeout_ns() was asked for is over; that of a GMainContext goes on. Nobody
+   * tells whether the descriptor is readable, so it is read in any case. */
+  slept = visit.parked && visit.parked_shell == NULL;
+  visit.parked = visit.parked && !slept;
   notified = slept && took (context, aio_notify_take (&context->anchor->notify));
   aio_context_collect (context);
   if (G_UNLIKELY (context->wakes != NULL) && slept)

@@ -1118,6 +1118,29 @@ test_notified_before_visit (void)
     }
 }
 
+static void
+test_dispatch_between (void)
+{
+  GMainContext *loop = new_owned_loop ();
+  Letters letters;
+  Turn turn;
+
+  g_test_summary ("G4, R5: a dispatch for a foreign loop between GLib's prepare and its poll does "
+                  "not end GLib's sleep: what is scheduled then does");
+
+  letters_init (&letters, loop, write_letter);
+  attach_and_settle (letters.context, loop);
+  turn_prepare (&turn, loop);
+  g_assert_cmpint (turn.timeout, ==, -1);
+  aio_context_dispatch (letters.context);
+  thread_run (schedule_it, letters.letter[0].bh);
+  g_assert_cmpint (turn_poll (&turn, 0), ==, 1);
+  turn_finish (&turn);
+  letters_expect (&letters, "a");
+  letters_clear (&letters);
+  free_owned_loop (loop);
+}
+
 static gboolean
 poll_and_notify (AioEventNotifier *notifier)
 {
@@ -1894,6 +1917,7 @@ static const struct
   { "/source/own-poll-between/notify", test_notify_in_own_poll_between, FALSE },
   { "/source/own-poll-between/handler-notifies", test_handler_notifies_between, FALSE },
   { "/source/own-poll-between/notified-before", test_notified_before_visit, FALSE },
+  { "/source/own-poll-between/dispatch", test_dispatch_between, FALSE },
   { "/source/own-poll-between/busy", test_busy_poll_between, FALSE },
   { "/source/own-poll-leaves-work", test_own_poll_leaves_work, FALSE },
   { "/source/one-write-per-sleep", test_one_write_per_sleep, FALSE },
