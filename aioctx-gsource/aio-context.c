@@ -568,11 +568,21 @@ is_told_of_timers (AioContext *context,
          (wakes_at != G_MAXINT64 && wakes_at - now_ns () <= left + NSEC_PER_MSEC);
 }
 
+/* Does the sleeper come back soon for a handler that the monitor has refused? One that ended in the
+ * visit may be the first. */
+static gboolean
+is_back_for_refused (AioContext *context,
+                     gint64      wakes_at)
+{
+  return G_LIKELY (!context->fds.has_refused) || wakes_at - now_ns () <= BLIND_TIMEOUT_NS;
+}
+
 /* Somebody slept for the context while this thread visited it (a poll of its own between GLib's
  * prepare and GLib's poll, say), and is going to sleep on. The visit has lowered the flag, and may
  * have taken the wakeup that was meant for the sleeper: that one is sent again. Otherwise the flag
  * goes up again, and what the visit has left behind wakes the sleeper, who counted on less: work, a
- * descriptor that stands for more than the one it polls, a deadline that no descriptor tells. */
+ * descriptor that stands for more than the one it polls, a deadline that no descriptor tells, a
+ * handler that is not watched for now. */
 static void G_GNUC_NO_INLINE
 repark (AioContext *context,
         AioVisit   *visit)
@@ -586,7 +596,8 @@ repark (AioContext *context,
   context->wakes_at = visit->wakes_at;
   if (visit->found == AIO_NOTIFY_ASLEEP && visit->n_taken == context->n_taken &&
       aio_notify_raise_again (notify) && aio_context_look (context) == AIO_LOOK_NOTHING &&
-      is_told_of_timers (context, visit->wakes_at) && is_sleeper_told (context))
+      is_told_of_timers (context, visit->wakes_at) && is_sleeper_told (context) &&
+      is_back_for_refused (context, visit->wakes_at))
     return;
   /* A notification of meanwhile is for whichever iteration begins first, which may be ours. */
   aio_notify_lower_asleep (notify);

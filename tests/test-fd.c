@@ -1576,6 +1576,67 @@ is_never (gpointer data)
   return FALSE;
 }
 
+typedef struct
+{
+  AioContext *context;
+  int fds[2];
+  guint n_read;
+} Visited;
+
+/* The nested iteration sleeps, so the handler has to be watched again when it is over. */
+static void
+sleep_inside_then_refuse (gpointer data)
+{
+  Visited *visited = data;
+
+  take (visited->fds[0]);
+  if (visited->n_read++ > 0)
+    return;
+  aio_context_poll_until (visited->context, is_never, NULL, 1000);
+  refusal = ENOSPC;
+}
+
+static void
+test_refused_in_visit (void)
+{
+  Visited visited = { .context = aio_context_new_full ("loopy", NULL) };
+  Reports reports;
+
+  g_test_summary ("C20, G4: a handler that epoll does not take back, at the end of a visit: who "
+                  "sleeps without a timeout is woken, and comes back for it");
+
+  if (monitor_is_poll ())
+    {
+      g_test_skip ("about epoll");
+      aio_context_unref (visited.context);
+      return;
+    }
+  open_pipe (visited.fds);
+  reports_begin (&reports);
+  aio_context_set_fd_handler (visited.context, visited.fds[0], sleep_inside_then_refuse, NULL,
+                              &visited);
+  aio_context_dispatch (visited.context);
+  aio_context_get_fd (visited.context);
+  g_assert_cmpint (aio_context_get_timeout_ns (visited.context), ==, -1);
+  put (visited.fds[1]);
+  g_assert_true (aio_context_poll (visited.context, TRUE));
+  g_assert_true (reports_mention_fd (&reports, visited.fds[0]));
+  g_assert_true (is_readable (aio_context_get_fd (visited.context)));
+
+  aio_context_dispatch (visited.context);
+  put (visited.fds[1]);
+  g_assert_cmpint (aio_context_get_timeout_ns (visited.context), >=, 0);
+  refusal = 0;
+  aio_context_dispatch (visited.context);
+  aio_context_get_timeout_ns (visited.context);
+  g_assert_true (aio_context_dispatch (visited.context));
+  g_assert_cmpuint (visited.n_read, ==, 2);
+  reports_end (&reports);
+  aio_context_set_fd_handler (visited.context, visited.fds[0], NULL, NULL, NULL);
+  close_both (visited.fds);
+  aio_context_unref (visited.context);
+}
+
 static void
 test_no_nanoseconds (Loop *loop)
 {
@@ -1919,6 +1980,7 @@ main (int    argc,
   loop_test_add ("/fd/closed-twin-ready", test_closed_twin_ready);
   loop_test_add ("/fd/refused", test_refused);
   loop_test_add ("/fd/refused-plain", test_refused_plain);
+  aio_test_add ("/fd/refused-in-visit", test_refused_in_visit);
   loop_test_add ("/fd/no-descriptor-left", test_no_descriptor_left);
   loop_test_add ("/fd/closed-number", test_closed_number);
   loop_test_add ("/fd/two-contexts", test_two_contexts);
