@@ -172,8 +172,9 @@ sooner_ms (int    ms,
   return ms < 0 ? other : MIN (ms, other);
 }
 
-/* The flag was left down by prepare(), so it goes up here. GLib has made its list of descriptors
- * before that: if another one has come to stand for ours since, it has to make it anew. */
+/* The flag was left down by prepare(), so it goes up here, and check() is told of a notification as
+ * prepare() would have told it. GLib has made its list of descriptors before that: if another one
+ * has come to stand for ours since, it has to make it anew. */
 static int
 sleep_in_glib (AioContext *context,
                GPollFD    *fds,
@@ -182,6 +183,8 @@ sleep_in_glib (AioContext *context,
 {
   AioPark park = aio_context_park (context, AIO_SLEEP_COARSE);
 
+  context->parked_shell = context->shell;
+  context->shell->notified |= park.notified;
   if (park.ready || park.notified || aio_context_polls_other (context))
     return none_ready (fds, n);
   return g_poll (fds, n, sooner_ms (timeout_ms, park.timeout_ns));

@@ -979,6 +979,53 @@ test_random_notify (void)
   aio_pause_hook = NULL;
 }
 
+/* The context to notify when its thread is about to raise the flag. */
+static __thread AioContext *notified_at_raise;
+
+static void
+notify_at_raise (AioPausePoint point)
+{
+  AioContext *context = notified_at_raise;
+
+  if (context == NULL || point != AIO_PAUSE_LOOKED)
+    return;
+  notified_at_raise = NULL;
+  aio_context_notify (context);
+}
+
+static void
+iterate_notified (gpointer dispatched)
+{
+  GMainContext *main_context = g_main_context_get_thread_default ();
+
+  g_assert_true (aio_context_set_busy_poll (aio_context_get_current (), 1, NULL));
+  while (g_main_context_iteration (main_context, FALSE))
+    continue;
+  notified_at_raise = aio_context_get_current ();
+  atomic_store ((atomic_int *) dispatched, 1 + g_main_context_iteration (main_context, TRUE));
+}
+
+static void
+test_notified_after_look (void)
+{
+  AioIOThread *thread;
+  atomic_int dispatched = 0;
+
+  g_test_summary ("C12: a notification that comes when the busy look of an I/O thread is over, and "
+                  "before its sleep, is dispatched as any other");
+
+  aio_pause_hook = notify_at_raise;
+  thread = aio_io_thread_new ("looking", NULL);
+  g_assert_true (aio_context_post (aio_io_thread_get_context (thread), iterate_notified,
+                                   &dispatched, NULL));
+  while (atomic_load (&dispatched) == 0)
+    g_usleep (1000);
+  g_assert_cmpint (atomic_load (&dispatched), ==, 1 + TRUE);
+  aio_io_thread_stop (thread);
+  aio_pause_hook = NULL;
+  aio_io_thread_unref (thread);
+}
+
 int
 main (int    argc,
       char **argv)
@@ -993,6 +1040,7 @@ main (int    argc,
   aio_test_add ("/notify-pauses/producer-held", test_producer_held);
   aio_test_add ("/notify-pauses/silent-producer-held", test_silent_producer_held);
   aio_test_add ("/notify-pauses/notified-while-waking", test_notified_while_waking);
+  aio_test_add ("/notify-pauses/notified-after-look", test_notified_after_look);
   aio_test_add ("/notify-pauses/post-against-stop", test_post_against_stop);
   aio_test_add ("/notify-pauses/hole-does-not-spin", test_hole_does_not_spin);
   aio_test_add ("/notify-pauses/end-waits-for-waker", test_end_waits_for_waker);
