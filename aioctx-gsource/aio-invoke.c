@@ -606,21 +606,21 @@ return_task (gpointer data)
 }
 
 /* Any thread. To return the task right here would do the same, but its last reference could then go
- * in this thread or in that, and with it the data. The callback may be called before the source
- * is let go of here, and end the GMainContext, which GLib does not expect: so it is held until
- * then. */
+ * in this thread or in that, and with it the data. The lock keeps return_task() waiting until the
+ * source is let go of: behind that the GMainContext may end, and GLib does not expect one that ends
+ * in the middle of g_source_unref(). */
 static void
 deliver_task (GTask *task)
 {
-  GMainContext *main_context = g_main_context_ref (g_task_get_context (task));
   GSource *source = g_idle_source_new ();
 
   g_source_set_static_name (source, "[AioContext] invoke");
   g_source_set_priority (source, g_task_get_priority (task));
   g_source_set_callback (source, return_task, task, g_object_unref);
-  g_source_attach (source, main_context);
+  lock_calls ();
+  g_source_attach (source, g_task_get_context (task));
   g_source_unref (source);
-  g_main_context_unref (main_context);
+  unlock_calls ();
 }
 
 /* The task ends, and with it the data: the function has run, or never will. */
