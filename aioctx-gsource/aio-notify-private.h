@@ -121,7 +121,8 @@ aio_notify_raise (AioNotify *notify)
 }
 
 /* Home thread: the same for somebody who sleeps already, if the flag is down. FALSE: it is not, and
- * a notification stays where it is. Pairs as aio_notify_raise() does. */
+ * a notification stays where it is. Full, and pairs with aio_notify_begin_wake() as the exchange in
+ * aio_notify_raise() does: a swap that fails leaves the flag down, and the caller writes. */
 static inline gboolean
 aio_notify_raise_again (AioNotify *notify)
 {
@@ -149,7 +150,9 @@ aio_notify_lower (AioNotify *notify)
   return state;
 }
 
-/* Home thread: the same where no iteration begins: a notification stays where it is. */
+/* Home thread: the same where no iteration begins: a notification stays where it is. Full, also
+ * where the swap fails: what whoever had lowered the flag published is seen by the look that
+ * follows. */
 static inline AioNotifyState
 aio_notify_lower_asleep (AioNotify *notify)
 {
